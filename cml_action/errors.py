@@ -1,0 +1,49 @@
+"""Every error that a user can cause or meet, with its exit code.
+
+An error is a sentence for the person who meets it: what happened, where, and what to do. It is raised
+where the situation is known and shown once, at the edge of the program.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class CmlActionError(Exception):
+    """An error with a message for people.
+
+    :param what: what happened and where, one sentence.
+    :param fix: what to do about it, one sentence in the imperative; may be empty.
+    :param path: the file it is about, relative to the repository, where there is one.
+    :param line: the line in that file, counted from 1.
+    """
+
+    exit_code: ClassVar[int] = 3
+
+    def __init__(self, what: str, fix: str = "", *, path: str | None = None, line: int | None = None) -> None:
+        self.what = _sentence(what)
+        self.fix = _sentence(fix)
+        super().__init__(self.what)
+        self.path = path
+        self.line = line
+
+    def __str__(self) -> str:
+        """Both sentences, on one line each."""
+        return f"{self.what}\n{self.fix}" if self.fix else self.what
+
+
+def _sentence(text: str) -> str:
+    """End a sentence with a full stop, wherever it was written."""
+    return f"{text}." if text and text[-1] not in ".!?:" else text
+
+
+class UsageError(CmlActionError):
+    """Asked wrongly: an input, `cml.yaml`, a missing or unreadable file."""
+
+    exit_code = 2
+
+
+class OutsideError(CmlActionError):
+    """Something outside failed after its retries: network, remote, registry, GitHub, the disk."""
+
+    exit_code = 3

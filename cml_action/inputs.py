@@ -1,0 +1,167 @@
+"""What was asked: one typed object, from the runner's environment or from the command line.
+
+Every input has its name, type, default and meaning here and nowhere else: the command line is built from
+these fields, and a test holds `action.yml` and the README's table against them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, SecretStr, ValidationError
+
+from cml_action.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+Mode: TypeAlias = Literal["pull", "stats", "comment"]
+MODES: tuple[str, ...] = Mode.__args__  # type: ignore[attr-defined]
+
+#: The variable in which `action.yml` hands over all inputs, as `${{ toJSON(inputs) }}`.
+VARIABLE = "CML_ACTION_INPUTS"
+#: What a container Action gets instead: one variable an input, upper case, hyphens kept.
+PREFIX = "INPUT_"
+
+
+def _split(value: object) -> object:
+    """Split a list at newlines and commas."""
+    if not isinstance(value, str):
+        return value
+    parts = (part.strip() for line in value.splitlines() for part in line.split(","))
+    return tuple(part for part in parts if part)
+
+
+Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_split)]
+
+
+class Inputs(BaseModel):
+    """The inputs of the Action and the options of the command line."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        alias_generator=lambda name: name.replace("_", "-"),
+    )
+
+    mode: Annotated[tuple[Mode, ...], BeforeValidator(_split)] = Field(
+        min_length=1,
+        description="What to do: one or several of `pull`, `stats`, `comment`, run in order into one report.",
+    )
+    config: str = Field("cml.yaml", description="The policy file; absent is fine.")
+    working_directory: str = Field(".", description="Where the project lies in the workspace.")
+    github_token: SecretStr = Field(
+        SecretStr(""), description="The token with which comments are written and the base commit is fetched."
+    )
+    title: str = Field(
+        "",
+        description="Heading of the report, and the key by which a later run finds its own comment;"
+        " the modes' names where empty.",
+    )
+    comment: str = Field(
+        "auto",
+        description="Where the report is commented: `auto` (the pull request, where there is one), `false`,"
+        " `pr`, `pr/42`, `commit`, `commit/SHA`, `issue/7`.",
+    )
+    fail_on: Literal["fail", "warn", "never"] = Field(
+        "fail", description="Which verdict fails the step: `fail`, `warn` or `never`."
+    )
+    targets: Names = Field(
+        (),
+        description="What `pull` fetches: tracked paths, `.dvc` files, stages or globs; all where empty.",
+    )
+    remote: str = Field("", description="The DVC remote to fetch from; the default one where empty.")
+    jobs: PositiveInt | None = Field(
+        None, description="How many files are fetched at once; DVC's own choice where empty."
+    )
+    data: Names = Field(
+        (),
+        description="Files, folders or globs to profile, each one data set; what changed since `base`"
+        " where empty.",
+    )
+    label: str = Field("", description="The column that holds the class.")
+    base: str = Field(
+        "",
+        description="The revision to compare with; the pull request's base, else the parent commit,"
+        " where empty.",
+    )
+    report: str = Field("", description="The Markdown file that `comment` publishes.")
+
+
+#: The inputs that only some modes read; all others are every mode's.
+USED_BY: dict[str, tuple[str, ...]] = {
+    "targets": ("pull",),
+    "remote": ("pull", "stats"),
+    "jobs": ("pull",),
+    "data": ("pull", "stats"),
+    "label": ("stats",),
+    "base": ("stats",),
+    "report": ("comment",),
+}
+
+#: Each input by the name that users type.
+FIELDS = {field.alias or name: field for name, field in Inputs.model_fields.items()}
+
+
+def from_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what the runner hands over, name to text; empty texts are inputs that were not set."""
+    given = environ.get(VARIABLE)
+    if given is None:
+        return {
+            name.removeprefix(PREFIX).lower(): value
+            for name, value in environ.items()
+            if name.startswith(PREFIX)
+        }
+    try:
+        found = json.loads(given)
+    except json.JSONDecodeError as error:
+        raise UsageError(
+            f"`{VARIABLE}` is not JSON ({error.msg} at character {error.pos}).",
+            "It is set by action.yml; a workflow has no need to touch it.",
+        ) from None
+    if not isinstance(found, dict):
+        raise UsageError(f"`{VARIABLE}` is not a JSON object.", "It is set by action.yml; leave it alone.")
+    return {str(name): "" if value is None else str(value) for name, value in found.items()}
+
+
+def parse(given: Mapping[str, Any]) -> Inputs:
+    """Check what was asked.
+
+    :param given: values by the input's name; an empty text stands for the default.
+    :raises UsageError: naming the input, what was found and what is allowed.
+    """
+    for name in given:
+        if name not in FIELDS:
+            raise UsageError(f"There is no input `{name}`.{suggestion(name, FIELDS)}", _allowed(FIELDS))
+    asked = {name: value for name, value in given.items() if value not in ("", None, ())}
+    if not _split(asked.get("mode", "")):
+        raise UsageError("The input `mode` is missing.", _allowed(MODES, "Name one or several of"))
+    try:
+        return Inputs.model_validate(asked)
+    except ValidationError as error:
+        raise _explain(error) from None
+
+
+def suggestion(found: str, known: Iterable[str]) -> str:
+    """Return ` Did you mean …?` where one of the known names is close to the one found."""
+    close = difflib.get_close_matches(found, list(known), n=1)
+    return f" Did you mean `{close[0]}`?" if close else ""
+
+
+def _allowed(names: Iterable[str], lead: str = "Known are") -> str:
+    return f"{lead} {', '.join(f'`{name}`' for name in names)}."
+
+
+def _explain(error: ValidationError) -> UsageError:
+    fault = error.errors(include_url=False)[0]
+    name, found = str(fault["loc"][0]), str(fault["input"])
+    if name == "mode":
+        return UsageError(f"There is no mode `{found}`.{suggestion(found, MODES)}", _allowed(MODES))
+    if fault["type"] == "literal_error":
+        allowed = Inputs.model_fields[name.replace("-", "_")].annotation.__args__  # type: ignore[union-attr]
+        what = f"The input `{name}` is `{found}`.{suggestion(found, allowed)}"
+        return UsageError(what, _allowed(allowed, "Allowed are"))
+    return UsageError(f"The input `{name}` is `{found}`.", f"{fault['msg']}.")

@@ -1,0 +1,167 @@
+"""Where we are and what a mode may know: inputs, policy, workspace, event, revision and base."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cml_action import git
+from cml_action.errors import UsageError
+from cml_action.event import Event, base_name, base_revision, head_revision, pull_request_number, read_event
+from cml_action.inputs import FIELDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cml_action.inputs import Inputs
+    from cml_action.log import Log
+    from cml_action.policy import Policy
+    from cml_action.report import Json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """What the head is compared with.
+
+    :param commit: the commit's full hash.
+    :param name: the branch or revision as people call it, empty where only the hash is known.
+    """
+
+    commit: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Everything that a mode may know.
+
+    :param policy: what `cml.yaml` demands; None where there is no such file.
+    :param workspace: the root of the checkout; nothing outside of it is read for its own sake.
+    :param project: the folder in it that `working-directory` names.
+    :param private: a folder of this run's own for what is passing; removed afterwards.
+    :param reports: the folder that the report is left in.
+    """
+
+    inputs: Inputs
+    policy: Policy | None
+    event: Event
+    workspace: Path
+    project: Path
+    private: Path
+    reports: Path
+    log: Log
+
+    @property
+    def title(self) -> str:
+        """The report's heading, and the key of its comment."""
+        return self.inputs.title or ", ".join(self.inputs.mode)
+
+    @property
+    def prefix(self) -> str:
+        """The project's folder in the repository, ending in `/`; empty for the repository's root."""
+        inside = self.project.relative_to(self.workspace).as_posix()
+        return "" if inside == "." else f"{inside}/"
+
+    @cached_property
+    def revision(self) -> str:
+        """The commit that this run is about; empty outside of a repository."""
+        return head_revision(self.event) or git.commit_of(self.workspace, "HEAD") or ""
+
+    @cached_property
+    def base(self) -> Base | None:
+        """The commit to compare with, brought into a shallow clone where it is missing.
+
+        :raises UsageError: where the user named a revision that is not there.
+        """
+        asked = self.inputs.base
+        wanted, name = asked or base_revision(self.event), asked or base_name(self.event)
+        commit = git.commit_of(self.workspace, wanted)
+        if commit is None and re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", wanted):
+            token = self.inputs.github_token.get_secret_value()
+            if git.fetch_commit(self.workspace, wanted, token=token, server_url=self.event.server_url):
+                commit = wanted
+        if commit is None and asked:
+            raise UsageError(
+                f"The revision `{asked}` (input `base`) is not in this clone.",
+                "Name one that is there; `fetch-depth: 0` of `actions/checkout` brings them all.",
+            )
+        if commit is None:
+            self.log.notice(
+                f"There is nothing to compare with: `{wanted}` is not in this clone and could not be fetched."
+                " `actions/checkout` with `fetch-depth: 2` or `0` brings it."
+            )
+            return None
+        return Base(commit=commit, name="" if commit.startswith(name) else name)
+
+    def subject(self) -> dict[str, Json]:
+        """Return what the report is about, as `result.json` holds it."""
+        return {
+            "repository": self.event.repository or None,
+            "revision": self.revision or None,
+            "base": self.base.commit if "base" in self.__dict__ and self.base else None,
+            "pull_request": pull_request_number(self.event),
+            "run_url": self.event.run_url or None,
+        }
+
+
+def open_job(inputs: Inputs, environ: Mapping[str, str], log: Log) -> Job:
+    """Find out where we are, and check all that was asked before anything runs."""
+    event = read_event(environ)
+    here = Path.cwd()
+    given = environ.get("GITHUB_WORKSPACE") if log.runner else None
+    workspace = Path(given).resolve() if given else (git.toplevel(here) or here).resolve()
+    project = _project(workspace, here if not given else workspace, inputs.working_directory)
+    return Job(
+        inputs=inputs,
+        policy=_policy(project, workspace, inputs.config),
+        event=event,
+        workspace=workspace,
+        project=project,
+        private=Path(tempfile.mkdtemp(prefix="cml-action-", dir=environ.get("RUNNER_TEMP"))),
+        reports=_reports(environ, project, inputs),
+        log=log,
+    )
+
+
+def _project(workspace: Path, start: Path, asked: str) -> Path:
+    project = (start / asked).resolve()
+    if not project.is_relative_to(workspace):
+        raise UsageError(
+            f"The input `working-directory` is `{asked}`, which leaves the workspace.",
+            "Name a folder inside the checked-out repository, relative to its root.",
+        )
+    if not project.is_dir():
+        raise UsageError(
+            f"The input `working-directory` is `{asked}`, which is no folder of this workspace.",
+            "Is there an `actions/checkout` step before this one?",
+        )
+    return project
+
+
+def _policy(project: Path, workspace: Path, config: str) -> Policy | None:
+    """Read the whole policy before anything runs; where there is none, its models are not even imported."""
+    path = project / config
+    required = config != FIELDS["config"].default
+    if not required and not path.is_symlink() and not path.exists():
+        return None
+    if not path.resolve().is_relative_to(workspace):
+        raise UsageError(
+            f"`{config}` (input `config`) leaves the workspace.", "Name a file in the repository."
+        )
+    from cml_action.policy import load
+
+    return load(path, shown_as=config, required=required)
+
+
+def _reports(environ: Mapping[str, str], project: Path, inputs: Inputs) -> Path:
+    """Return where the report goes: the runner's own temporary folder, or `cml-report` on a laptop."""
+    temporary = environ.get("RUNNER_TEMP")
+    if not temporary:
+        return project / "cml-report"
+    parent = Path(temporary) / "cml-action-reports"
+    parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix="-".join(inputs.mode) + "-", dir=parent))

@@ -1,0 +1,284 @@
+"""The sections of `cml.yaml` as models: what may be demanded of data, metrics, training and models."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from cml_action.policy import units, yamlmap
+from cml_action.policy.faults import UNION_TAGS
+from cml_action.policy.fields import (
+    Alpha,
+    Cell,
+    Count,
+    CountOrShare,
+    Dimension,
+    Function,
+    NotNegative,
+    NotNegativeOrShare,
+    Number,
+    ProjectPath,
+    Ratio,
+    Text,
+    is_number,
+    refused,
+    rule,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+#: The element types that numpy and torch both have.
+Dtype: TypeAlias = Literal[
+    "bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"
+]
+
+
+class Section(BaseModel):
+    """A mapping of the file: its keys in kebab-case, no others, and nothing converted."""
+
+    model_config = ConfigDict(
+        alias_generator=lambda name: name.replace("_", "-"), extra="forbid", frozen=True, strict=True
+    )
+
+    def _needs_one_of(self, *names: str) -> None:
+        if all(getattr(self, name) is None for name in names):
+            keys = ", ".join(name.replace("_", "-") for name in names)
+            raise rule("sets no limit.", f"Give at least one of {keys}.")
+
+    def _orders_min_and_max(self, low: float | None, high: float | None) -> None:
+        if low is not None and high is not None and low > high:
+            raise rule("is above max.", "Swap the two, or correct one.", "min")
+
+
+class Rows(Section):
+    """How many rows a data set has, both ends included."""
+
+    min: Count | None = Field(default=None, description="fewest rows")
+    max: Count | None = Field(default=None, description="most rows")
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        self._needs_one_of("min", "max")
+        self._orders_min_and_max(self.min, self.max)
+        return self
+
+
+class Column(Section):
+    """What one column holds. With no key inside, it must be there."""
+
+    type: Literal["string", "number"] | None = Field(default=None, description="what its values are")
+    values: tuple[Cell, ...] | None = Field(
+        default=None, min_length=1, description="the values that are allowed"
+    )
+    nulls: CountOrShare | None = Field(
+        default=None, description="most missing values, a count or a share of the rows (2%)"
+    )
+    min: Number | None = Field(default=None, description="smallest value")
+    max: Number | None = Field(default=None, description="largest value")
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if self.type == "string":
+            for key in ("min", "max"):
+                if getattr(self, key) is not None:
+                    raise rule(
+                        "is for numbers, and the type is string.", "Remove it, or write type: number.", key
+                    )
+        self._orders_min_and_max(self.min, self.max)
+        for at, value in enumerate(self.values or ()):
+            if self.type == "string" and not isinstance(value, str):
+                raise rule(
+                    f"is {json.dumps(value)} and not text, and the type is string.",
+                    f"Quote it: '{json.dumps(value)}'.",
+                    "values",
+                    at,
+                )
+            if self.type == "number" and not is_number(value):
+                shown = yamlmap.quoted(value) if isinstance(value, str) else json.dumps(value)
+                raise rule(
+                    f"is {shown} and no number, and the type is number.",
+                    "Write numbers without quotes, or type: string.",
+                    "values",
+                    at,
+                )
+        return self
+
+
+class Drift(Section):
+    """How far a column's distribution may move."""
+
+    max_psi: NotNegative = Field(description="largest population stability index of a column")
+    severity: Literal["warn", "fail"] = Field(default="fail", description="the verdict where it is exceeded")
+
+
+class DataSet(Section):
+    """The contract of one data set."""
+
+    path: ProjectPath = Field(description="file, folder or glob, relative to the project")
+    label: Text | None = Field(default=None, description="column that holds the class")
+    key: tuple[Text, ...] | None = Field(
+        default=None, min_length=1, description="columns that identify a row"
+    )
+    compare: ProjectPath | None = Field(default=None, description="data set for leakage and drift")
+    rows: Rows | None = Field(default=None, description="how many rows")
+    duplicates: Count | None = Field(default=None, description="most duplicate rows")
+    columns: dict[Text, Column] = Field(default={}, description="what each column holds, by its name")
+    drift: Drift | None = Field(default=None, description="how far distributions may move")
+
+
+class MetricGate(Section):
+    """A demand on one metric of a training run."""
+
+    metric: Text = Field(description="its name in the metrics files, such as val/loss")
+    direction: Literal["higher", "lower"] | None = Field(default=None, description="which way is better")
+    min: Number | None = Field(default=None, description="smallest value")
+    max_drop: NotNegativeOrShare | None = Field(
+        default=None, description="how far below the base, a difference or a share (5%)"
+    )
+    max_rise: NotNegativeOrShare | None = Field(
+        default=None, description="how far above the base, a difference or a share (5%)"
+    )
+    folds: Text | None = Field(default=None, description="metric that holds one value for each fold")
+    test: Literal["wilcoxon"] | None = Field(default=None, description="test of the folds against the base's")
+    alpha: Alpha | None = Field(default=None, description="level of significance of the test")
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        self._needs_one_of("min", "max_drop", "max_rise", "test")
+        if self.test is not None and self.folds is None:
+            raise rule("needs the values of the folds.", "Add folds.", "test")
+        for key in ("folds", "alpha"):
+            if getattr(self, key) is not None and self.test is None:
+                raise rule("is for a test, and none is named.", "Add test: wilcoxon.", key)
+        return self
+
+
+class Training(Section):
+    """What the curves of a training run show."""
+
+    history: ProjectPath = Field(description="file with one row an epoch")
+    gates: tuple[Literal["converged", "no-overfit", "no-underfit"], ...] | None = Field(
+        default=None, min_length=1, description="what must hold"
+    )
+
+
+class InputShape(Section):
+    """The tensor that a model takes."""
+
+    shape: tuple[Dimension, ...] = Field(min_length=1, description="its dimensions, the batch first")
+    dtype: Dtype = Field(description="type of its elements")
+
+
+class ModelGate(Section):
+    """A demand on a candidate model, alone or beside the one in production.
+
+    `max` is in seconds for `latency-*`, in bytes for `size`, and else in the unit of the metric.
+    """
+
+    measure: Text = Field(description="latency-p50, latency-p95, size, or a metric of evaluate")
+    min: Number | None = Field(default=None, description="smallest value of a metric")
+    max: float | None = Field(
+        default=None, description="largest value; a time for latency (100 ms), a size for size (50 MB)"
+    )
+    max_ratio: Ratio | None = Field(
+        default=None, description="largest ratio to production, measured in the same job"
+    )
+    max_drop: NotNegativeOrShare | None = Field(
+        default=None, description="how far below production, a difference or a share (5%)"
+    )
+
+    @field_validator("measure")
+    @classmethod
+    def _known_latency(cls, measure: str) -> str:
+        if measure.startswith("latency") and measure not in _LATENCIES:
+            raise refused(f"{', '.join(_LATENCIES)}, size, or a metric's name")
+        return measure
+
+    @field_validator(
+        "max", mode="before", json_schema_input_type=float | Annotated[str, Field(pattern=units.PATTERN)]
+    )
+    @classmethod
+    def _in_its_unit(cls, value: Any, info: ValidationInfo) -> object:
+        measure = info.data.get("measure", "")
+        text = value if isinstance(value, str) else ""
+        if measure in _LATENCIES:
+            found, allowed = (
+                units.seconds(text),
+                f"a time with its unit ({', '.join(units.SECONDS)}), such as 100 ms",
+            )
+        elif measure == "size":
+            found, allowed = (
+                units.size_bytes(text),
+                f"a size with its unit ({', '.join(units.BYTES)}), such as 50 MB",
+            )
+        else:
+            found, allowed = float(value) if is_number(value) else None, "a number"
+        if found is None and measure:
+            raise refused(allowed)
+        return found
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        self._needs_one_of("min", "max", "max_ratio", "max_drop")
+        for key, value in (("min", self.min), ("max-drop", self.max_drop)):
+            if value is not None and self.measure in (*_LATENCIES, "size"):
+                raise rule(
+                    f"is for metrics, and {self.measure} is better when lower.", "Use max or max-ratio.", key
+                )
+        self._orders_min_and_max(self.min, self.max)
+        return self
+
+
+_LATENCIES = ("latency-p50", "latency-p95")
+
+
+class ModelPolicy(Section):
+    """A model, how it is loaded and run, and what it must reach."""
+
+    path: ProjectPath | None = Field(default=None, description="file or folder of the model")
+    loader: Function | None = Field(
+        default=None, description="function that is given the path and returns a callable"
+    )
+    input: (
+        Annotated[
+            Annotated[InputShape, Tag(UNION_TAGS[0])] | Annotated[ProjectPath, Tag(UNION_TAGS[1])],
+            Discriminator(
+                lambda value: UNION_TAGS[0] if isinstance(value, (dict, InputShape)) else UNION_TAGS[1]
+            ),
+        ]
+        | None
+    ) = Field(default=None, description="shape and dtype of what it takes, or a file with a sample")
+    evaluate: Function | None = Field(
+        default=None, description="function that is given the model and returns its metrics"
+    )
+    gates: tuple[ModelGate, ...] | None = Field(default=None, min_length=1, description="what it must reach")
+
+
+class Registry(Section):
+    """Where models are promoted."""
+
+    backend: Literal["git", "mlflow", "wandb"] | None = Field(default=None, description="which registry")
+    collection: Text | None = Field(default=None, description="where promotion happens")
+    stages: tuple[Text, ...] | None = Field(
+        default=None, min_length=1, description="the stages, in the order of promotion"
+    )
+
+    @field_validator("stages")
+    @classmethod
+    def _each_once(cls, stages: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for at, stage in enumerate(stages or ()):
+            if stage in (stages or ())[:at]:
+                raise rule(f"is {yamlmap.quoted(stage)} a second time.", "Name each stage once.", at)
+        return stages
