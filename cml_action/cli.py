@@ -1,0 +1,110 @@
+"""The command line: the inputs of the Action as options, on a laptop or in any runner."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cml_action import __version__
+from cml_action.inputs import FIELDS, MODES, USED_BY, parse
+from cml_action.log import Log
+from cml_action.run import guarded, run
+from cml_action.secret import secrets_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: What each command takes without naming it: `cml-action stats data/train.csv`.
+_ARGUMENTS = {"run": "mode", "pull": "targets", "stats": "data", "comment": "report"}
+_HELP = {
+    "run": "Run several modes in order, into one report.",
+    "pull": "Fetch the data that DVC tracks.",
+    "stats": "Profile data sets and compare them with the base.",
+    "comment": "Publish a Markdown file of your own.",
+}
+#: Options that the environment may give: a token has no place in a list of processes.
+_VARIABLES = {"github-token": "GITHUB_TOKEN"}
+
+app = typer.Typer(
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Continuous machine learning: data, metrics and models checked on every change.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version, and exit.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"cml-action {__version__}")
+        raise typer.Exit
+
+
+def _command(name: str) -> Callable[..., None]:
+    """Make a command whose options are the inputs that its mode reads."""
+
+    def command(*, debug: bool, **options: Any) -> None:
+        environ = os.environ
+        log = Log(runner=environ.get("GITHUB_ACTIONS") == "true", debug=debug, secrets=secrets_of(environ))
+        given = {field: _text(options[field.replace("-", "_")]) for field in _fields(name)}
+        given.setdefault("mode", name)
+        code = guarded(lambda: run(parse(given), environ, log), log)
+        raise typer.Exit(code)
+
+    parameters = [_parameter(name, field) for field in _fields(name)]
+    parameters.append(
+        inspect.Parameter(
+            "debug",
+            inspect.Parameter.KEYWORD_ONLY,
+            default=False,
+            annotation=Annotated[bool, typer.Option("--debug", help="Show what happens inside.")],
+        )
+    )
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {each.name: each.annotation for each in parameters}
+    return command
+
+
+def _fields(name: str) -> list[str]:
+    if name == "run":
+        return list(FIELDS)
+    return [field for field in FIELDS if field != "mode" and name in USED_BY.get(field, MODES)]
+
+
+def _parameter(command: str, field: str) -> inspect.Parameter:
+    info = FIELDS[field]
+    many = isinstance(info.default, tuple) or field == "mode"
+    meaning = (info.description or "").replace("`", "")
+    if _ARGUMENTS[command] == field:
+        shape: Any = typer.Argument(help=meaning, show_default=False)
+    else:
+        shown = info.default if isinstance(info.default, str) and info.default else False
+        shape = typer.Option(f"--{field}", help=meaning, show_default=shown, envvar=_VARIABLES.get(field))
+    return inspect.Parameter(
+        field.replace("-", "_"),
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[(list[str] if many else str) | None, shape],
+    )
+
+
+def _text(value: list[str] | str | None) -> str:
+    return "\n".join(value) if isinstance(value, list) else value or ""
+
+
+for _name, _summary in _HELP.items():
+    app.command(_name, help=_summary)(_command(_name))
+
+
+def main() -> None:
+    """Run the command line."""
+    sys.exit(app())

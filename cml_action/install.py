@@ -1,0 +1,290 @@
+"""The private environment of the Action: made once a job, holding only what the asked modes need.
+
+This module runs in the user's Python, before anything is installed: it knows the standard library alone.
+
+Everything comes from hash-locked lists (`requirements/*.txt`), as wheels only: nothing is built, and no code
+of a package runs while it is installed. The lists are locked together and hold the same versions, so families
+add up in one environment. uv installs them (itself from the index, hash-locked): with all packages in the
+cache `base` took 1.7 s, uv's own arrival included, and 7 s with pip; `pull` and `stats` 3 s, and 43 s with
+pip (`benchmarks/install.py` measures it again).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import time
+import venv
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cml_action.errors import OutsideError, UsageError
+from cml_action.remotes import remote_schemes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from cml_action.log import Log
+
+#: What each mode needs on top of `base`. `stats` compares with the base revision, which it reads through DVC.
+FAMILIES: dict[str, tuple[str, ...]] = {"pull": ("pull",), "stats": ("stats", "pull")}
+#: The family that speaks each scheme of a DVC remote; HTTP comes with DVC.
+REMOTES = {
+    "s3": "s3",
+    "gs": "gs",
+    "azure": "azure",
+    "gdrive": "gdrive",
+    "ssh": "ssh",
+    "webdav": "webdav",
+    "webdavs": "webdav",
+}
+
+#: pip's settings that say where packages come from, and uv's variables for the same.
+_SETTINGS = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "trusted-host": "UV_INSECURE_HOST",
+    "no-index": "UV_NO_INDEX",
+    "cert": "SSL_CERT_FILE",
+    "proxy": "HTTPS_PROXY",
+}
+#: Variables of the user's that reach the installers: where packages come from and how they are fetched. The
+#: others (PIP_TARGET, PIP_CONSTRAINT, UV_OVERRIDE, …) say what to install into the user's own environment.
+_PASSED = re.compile(
+    r"(?!PYTHON|PIP_|UV_|VIRTUAL_ENV)"
+    r"|PIP_(CONFIG_FILE|(EXTRA_)?INDEX_URL|FIND_LINKS|NO_INDEX|(CLIENT_)?CERT|TRUSTED_HOST|PROXY|RETRIES"
+    r"|(DEFAULT_)?TIMEOUT|CACHE_DIR|NO_CACHE_DIR|KEYRING_PROVIDER)$"
+    r"|UV_(CONFIG_FILE|(DEFAULT_|EXTRA_)?INDEX|INDEX_URL|EXTRA_INDEX_URL|INDEX_\w+|FIND_LINKS|NO_INDEX|OFFLINE"
+    r"|HTTP_\w+|NATIVE_TLS|SYSTEM_CERTS|INSECURE_HOST|KEYRING_PROVIDER|CACHE_DIR|NO_CACHE|LINK_MODE"
+    r"|CONCURRENT_\w+)$"
+)
+_CAUSES = (
+    (r"No space left on device|os error 28|os error 112", "The disk is full.", "Free some space"),
+    (
+        r"Hash mismatch|DO NOT MATCH THE HASHES",
+        "A package is not the one that cml-action was tested with: its hash differs from the locked one.",
+        "Look at the package index that the runner uses; nothing of that package was run. Then",
+    ),
+    (
+        r"error sending|dns error|timed out|Failed to (fetch|download)|ConnectionError|Timeout|: none\)",
+        "The package index could not be reached, or lacks a package.",
+        "Check the runner's network, proxy and PIP_INDEX_URL; nothing was changed. Then",
+    ),
+)
+
+
+def asked_for(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the families that the step's inputs need.
+
+    What is wrong with the inputs is the program's to say; it needs no more than `base` for that.
+    """
+    try:
+        given = json.loads(environ.get("CML_ACTION_INPUTS", ""))
+        modes = [part.strip() for part in re.split(r"[,\n]", str(given.get("mode", "")))]
+        where = str(given.get("working-directory") or ".")
+    except (json.JSONDecodeError, AttributeError):
+        return ("base",)
+    families = {family for mode in modes for family in FAMILIES.get(mode, ())}
+    if "pull" in families:
+        project = Path(environ.get("GITHUB_WORKSPACE", "."), where)
+        families |= {REMOTES[scheme] for scheme in remote_schemes(project) if scheme in REMOTES}
+    return ("base", *sorted(families))
+
+
+def ensure(families: Sequence[str], locks: Path, environ: Mapping[str, str], log: Log) -> Path:
+    """Return the interpreter of a private environment that holds the families; make what is missing.
+
+    :param families: names of lists in `locks`.
+    :raises UsageError: without pip.
+    :raises OutsideError: when the network, the index or the disk fails.
+    """
+    home = _home(environ) / f"cml-action-{_digest(locks)}"
+    scripts = home / "env" / ("Scripts" if os.name == "nt" else "bin")
+    python = scripts / ("python.exe" if os.name == "nt" else "python")
+    try:
+        if not _missing(home, families):
+            return python
+        home.mkdir(parents=True, exist_ok=True)
+        with _alone(home.with_suffix(".lock")):
+            if missing := _missing(home, families):
+                began = time.monotonic()
+                _install(home, python, [locks / f"{family}.txt" for family in missing], environ)
+                log.line(f"Installed {', '.join(missing)} privately in {time.monotonic() - began:.1f} s.")
+    except OSError as error:
+        raise OutsideError(
+            f"The private environment could not be made in {home}: {error.strerror or error}.",
+            "Free some space, or point RUNNER_TEMP at a folder that can be written; then run the step again.",
+        ) from None
+    return python
+
+
+def index_settings(listing: str) -> dict[str, str]:
+    """Return what `pip config list` says of where packages come from, as uv's variables.
+
+    uv does not read pip's files. A value of pip's command (`install.`) goes before a global one, and the
+    environment before both (pip, "Configuration"). All lists are tried, as pip does: the hashes decide.
+    """
+    rank = {"global": 0, "install": 1, ":env:": 2}
+    found: dict[str, tuple[int, str]] = {}
+    for line in listing.splitlines():
+        match = re.fullmatch(r"(global|install|:env:)\.([a-z-]+)=(['\"])(.*)\3", line)
+        if match and match[2] in _SETTINGS:
+            key, level = _SETTINGS[match[2]], rank[match[1]]
+            if level >= found.get(key, (0, ""))[0]:
+                found[key] = (level, " ".join(match[4].replace("\\n", " ").split()))
+    settings = {key: value for key, (_, value) in found.items()}
+    if "UV_FIND_LINKS" in settings:
+        settings["UV_FIND_LINKS"] = settings["UV_FIND_LINKS"].replace(" ", ",")
+    if "UV_INDEX" in settings:
+        settings["UV_INDEX_STRATEGY"] = "unsafe-best-match"
+    return settings
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    """Return the folder of this job; outside a runner one of the user's own, never a shared one."""
+    given = environ.get("RUNNER_TEMP")
+    return Path(given).resolve() if given else Path.home() / ".cache" / "cml-action"
+
+
+def _digest(locks: Path) -> str:
+    """Name what an environment is made of: every list, and the interpreter underneath."""
+    digest = hashlib.sha256()
+    for part in (sys.version, sys.base_prefix, sys.platform, platform.machine()):
+        digest.update(part.encode() + b"\0")
+    for path in sorted(locks.glob("*.txt")):
+        if path.stem != "dev":
+            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _missing(home: Path, families: Iterable[str]) -> list[str]:
+    return [family for family in families if not (home / f"{family}.installed").is_file()]
+
+
+def _install(home: Path, python: Path, lists: Sequence[Path], environ: Mapping[str, str]) -> None:
+    """Install lists into the environment, and mark each as done.
+
+    While that goes on, `unfinished` stands there. Where somebody finds it, an earlier run was killed and what
+    lies there may be half a package: it is made anew.
+    """
+    unfinished = home / "unfinished"
+    if unfinished.exists():
+        shutil.rmtree(home)
+    home.mkdir(exist_ok=True)
+    unfinished.touch()
+    clean = {name: value for name, value in environ.items() if _PASSED.match(name)}
+    uv, settings = _uv(home, lists[0].with_name("uv.txt"), clean)
+    if not python.exists():
+        venv.EnvBuilder(with_pip=False, symlinks=os.name != "nt").create(home / "env")
+    if "UV_CACHE_DIR" not in clean and not _has_cache(clean):
+        settings["UV_CACHE_DIR"] = str(home / "cache")
+    _call(
+        [
+            *(str(uv), "pip", "install", "--quiet", "--python", str(python)),
+            *("--require-hashes", "--no-deps", "--only-binary", ":all:"),
+            *(part for path in lists for part in ("--requirements", str(path))),
+        ],
+        home,
+        {**settings, **clean},
+    )
+    for path in lists:
+        (home / f"{path.stem}.installed").touch()
+    unfinished.unlink()
+
+
+def _uv(home: Path, lock: Path, environ: Mapping[str, str]) -> tuple[Path, dict[str, str]]:
+    """Return uv, installed by the user's pip into a folder of its own, and pip's settings as uv's."""
+    # `user` and `require-virtualenv` in pip's files would contradict `--target`.
+    settings = {
+        **environ,
+        "PIP_USER": "0",
+        "PIP_REQUIRE_VIRTUALENV": "0",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    }
+    pip = [sys.executable, "-I", "-m", "pip"]
+    with ThreadPoolExecutor() as aside:  # pip needs a third of a second to list its settings
+        listing = aside.submit(_call, [*pip, "config", "list"], home, settings)
+        if not _find_uv(home):
+            flags = ["--no-deps", "--no-compile", "--require-hashes", "--only-binary", ":all:"]
+            target = ["--target", str(home / "uv"), "--requirement", str(lock)]
+            _call([*pip, "install", "--quiet", *flags, *target], home, settings)
+        found = index_settings(listing.result())
+    uv = _find_uv(home)
+    if not uv:
+        raise OutsideError("pip installed uv, but its program is not there.", "Run the step again.")
+    return uv, found
+
+
+def _find_uv(home: Path) -> Path | None:
+    """Find uv's program: pip's `--target` names the folder by platform and version."""
+    found = shutil.which("uv", path=os.pathsep.join(str(home / "uv" / name) for name in ("bin", "Scripts")))
+    return Path(found) if found else None
+
+
+def _has_cache(environ: Mapping[str, str]) -> bool:
+    """Say whether uv can make its cache; in a container's job the home is often another user's."""
+    home = Path(environ.get("XDG_CACHE_HOME") or environ.get("LOCALAPPDATA") or environ.get("HOME") or "")
+    return home.is_absolute() and os.access(home, os.W_OK)
+
+
+def _call(command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> str:
+    """Run an installer away from the workspace, whose files it would read, and return what it printed.
+
+    :raises UsageError: where the user's Python has no pip.
+    :raises OutsideError: with the cause, as far as the installer's words give it away.
+    """
+    done = subprocess.run(  # noqa: S603 -- programs named here, arguments made here
+        list(command),
+        cwd=folder,
+        env=dict(environ),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+    if done.returncode == 0:
+        return done.stdout
+    if re.search(r"No module named '?pip\b", done.stdout):
+        raise UsageError(
+            f"The Python on the PATH ({sys.executable}) has no pip, with which the Action installs itself.",
+            "Add `- uses: actions/setup-python@v5` with a `python-version` before this step, or the line"
+            " `- run: sudo apt-get install -y python3-pip`.",
+        )
+    for pattern, what, fix in _CAUSES:
+        if re.search(pattern, done.stdout):
+            raise OutsideError(f"The packages could not be installed. {what}", f"{fix} run the step again.")
+    words = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+    said = re.sub(r"://[^/@\s]*@", "://***@", next((line for line in words if "error" in line.lower()), ""))
+    raise OutsideError(
+        f"The packages could not be installed ({said or f'exit code {done.returncode}'}).",
+        "Nothing of the project was changed; run the step again.",
+    )
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold a lock that ends with the process that holds it, however that ends."""
+    with path.open("ab") as file:
+        if sys.platform == "win32":
+            import msvcrt
+
+            while True:
+                with contextlib.suppress(OSError):  # after ten seconds it gives up by itself
+                    msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+                    break
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
