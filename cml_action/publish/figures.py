@@ -1,0 +1,144 @@
+"""A figure as a PNG, drawn once for white and for dark backgrounds.
+
+Imported only where there is something to draw: matplotlib belongs to the modes that have figures.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import TYPE_CHECKING
+
+from matplotlib import font_manager
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from cml_action.publish.colours import BASE, HEAD, INK
+from cml_action.publish.markdown import visible
+from cml_action.quantity import quantity
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from cml_action.report import Figure, Panel
+
+#: Dots an inch: 7.2 inches wide fill a comment (720 px) at twice its density.
+_DPI = 200
+_WIDE, _ROW, _AROUND = 7.2, 0.19, 0.8
+_SMALL_HIGH = 1.55
+_COLUMNS = 3
+_MOST_BARS, _MOST_PANELS = 20, 60
+_LONGEST_NAME, _LONGEST_TITLE = 24, 26
+
+
+def png(figure: Figure) -> bytes:
+    """Draw a figure and return it as a PNG with a transparent background."""
+    bars = [panel for panel in figure.panels if panel.categories]
+    bins = [panel for panel in figure.panels if panel.edges][:_MOST_PANELS]
+    canvas = _draw_bars(bars[0]) if bars else _draw_histograms(bins)
+    FigureCanvasAgg(canvas)
+    image = io.BytesIO()
+    canvas.savefig(image, format="png", dpi=_DPI, transparent=True, metadata={"Software": None})
+    return image.getvalue()
+
+
+def _draw_bars(panel: Panel) -> Canvas:
+    names = [_plain(name, _LONGEST_NAME) for name in panel.categories[:_MOST_BARS]]
+    sides = len(panel.series)
+    rows = len(names) * (sides + 0.6)
+    canvas = Canvas(figsize=(_WIDE, _AROUND + _ROW * rows), layout="constrained")
+    axes = canvas.add_subplot()
+    thick = 1 / (sides + 0.6)
+    for side, (series, colour) in enumerate(zip(panel.series, (BASE, HEAD)[-sides:], strict=True)):
+        values = series.values[: len(names)]
+        at = [row + (side - (sides - 1) / 2) * thick for row in range(len(names))]
+        drawn = axes.barh(at, values, height=thick * 0.92, color=colour, label=series.name)
+        shown = [quantity(value, panel.unit) for value in values]
+        axes.bar_label(drawn, shown, padding=3, color=INK, fontsize=8)
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.xaxis.set_visible(False)
+    axes.tick_params(axis="y", length=0, labelsize=9)
+    if sides > 1:
+        _legend(canvas, sides)
+    _quiet(axes, "left")
+    return canvas
+
+
+def _draw_histograms(panels: list[Panel]) -> Canvas:
+    columns = min(_COLUMNS, len(panels)) or 1
+    rows = math.ceil(len(panels) / columns) or 1
+    sides = max((len(panel.series) for panel in panels), default=1)
+    legend = 0.3 if sides > 1 else 0.0
+    size = (_WIDE * columns / _COLUMNS, _SMALL_HIGH * rows + legend)
+    canvas = Canvas(figsize=size, layout="constrained")
+    grid = canvas.subplots(rows, columns, squeeze=False).flat
+    for axes, panel in zip(grid, panels, strict=False):
+        _histogram(axes, panel)
+    for axes in list(grid)[len(panels) :]:
+        axes.set_visible(False)
+    if sides > 1:
+        _legend(canvas, sides)
+    return canvas
+
+
+def _histogram(axes: Axes, panel: Panel) -> None:
+    """Draw the base as an area and the head as a line, so that each is seen where they overlap."""
+    alone = len(panel.series) == 1
+    for series, colour in zip(panel.series, (BASE, HEAD)[-len(panel.series) :], strict=True):
+        filled = alone or colour == BASE
+        axes.stairs(
+            series.values,
+            panel.edges,
+            fill=filled,
+            color=colour,
+            alpha=0.75 if filled and not alone else 1,
+            linewidth=1.5,
+            label=series.name,
+        )
+    axes.set_title(_plain(panel.title, _LONGEST_TITLE), fontsize=9, color=INK, loc="left")
+    axes.set_ylim(bottom=0)
+    axes.yaxis.set_visible(False)
+    axes.xaxis.set_major_locator(MaxNLocator(3))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: quantity(value, panel.unit)))
+    axes.tick_params(axis="x", labelsize=8)
+    _quiet(axes, "bottom")
+
+
+def _legend(canvas: Canvas, sides: int) -> None:
+    for axes in canvas.axes:
+        handles, names = axes.get_legend_handles_labels()
+        if len(handles) == sides:
+            canvas.legend(
+                handles,
+                names,
+                fontsize=9,
+                frameon=False,
+                labelcolor=INK,
+                loc="outside upper left",
+                ncols=sides,
+            )
+            return
+
+
+def _quiet(axes: Axes, *kept: str) -> None:
+    for name, spine in axes.spines.items():
+        spine.set_visible(name in kept)
+        spine.set_color(INK)
+    axes.tick_params(colors=INK)
+    axes.patch.set_visible(False)
+
+
+def _plain(text: str, longest: int) -> str:
+    r"""Return text that matplotlib shows as it is: `$…$` would be read as mathematics.
+
+    A character that the font lacks is drawn as a box, and matplotlib would warn of it in the log.
+    """
+    font = font_manager.get_font(font_manager.findfont("DejaVu Sans"))
+    known = font.get_charmap()
+    text = "".join(
+        each if ord(each) in known else "\N{REPLACEMENT CHARACTER}" for each in visible(text, longest)
+    )
+    return text.replace("$", r"\$")

@@ -1,0 +1,104 @@
+"""What stands around a report: its heading, what it is about, and the foot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from cml_action.quantity import counted, quantity
+from cml_action.report import Code, Link, Quantity, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cml_action.report import Check, Inline, Json, Report
+
+#: Status in symbols; words always stand beside them.
+ICONS = {"pass": "✅", "warn": "⚠️", "fail": "❌", "error": "❌", "skip": "⏭️"}
+_MOST_VALUES = 4
+_WORST_FIRST = ("error", "fail", "warn", "skip", "pass")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """Where a report belongs.
+
+    :param title: the heading's words; empty where a user's own Markdown stands alone.
+    :param repository_url: `https://github.com/o/r`, empty on a laptop.
+    :param revision: the commit that the report is about; `base`: what it is compared with.
+    :param prefix: the project's folder in the repository, ending in `/`, or empty.
+    :param seconds: how long the run took, by the mode's name.
+    """
+
+    title: str
+    repository_url: str = ""
+    revision: str = ""
+    base: str = ""
+    base_name: str = ""
+    run_url: str = ""
+    prefix: str = ""
+    seconds: dict[str, float]
+
+    def link_to(self, path: str | None, line: int | None) -> str:
+        """Return the address of a file's line at the report's commit; empty where there is none."""
+        if not (path and self.repository_url and self.revision):
+            return ""
+        return f"{self.repository_url}/blob/{self.revision}/{quote(self.prefix + path)}" + (
+            f"#L{line}" if line else ""
+        )
+
+
+def heading(report: Report, title: str) -> str:
+    """Say the verdict in one line: in words, with a symbol beside it."""
+    found = [check.status for check in report.checks]
+    failed, stopped, warned = found.count("fail"), found.count("error"), found.count("warn")
+    asked = len(found) - found.count("skip")
+    if stopped:
+        words = "could not finish"
+    elif failed:
+        words = f"{failed} of {counted(asked, 'check')} failed"
+    elif warned:
+        words = f"{counted(warned, 'warning')} in {counted(asked, 'check')}"
+    elif asked:
+        words = f"{counted(asked, 'check')} passed"
+    else:
+        words = "done, no checks asked for"
+    return f"{ICONS['error' if stopped else report.verdict]} {title}: {words}"
+
+
+def sorted_checks(checks: Sequence[Check]) -> list[Check]:
+    """Return checks with the worst first, otherwise in their order."""
+    return sorted(checks, key=lambda check: _WORST_FIRST.index(check.status))
+
+
+def checks_table(checks: Sequence[Check], frame: Frame) -> Table:
+    """Return checks as rows: what was asked, found, allowed, and what the base has."""
+    return Table(
+        columns=("", "check", "found", "allowed", "base"),
+        rows=tuple(
+            (
+                ICONS[check.status],
+                Link(check.title, frame.link_to(check.path, check.line)),
+                *(_shown(value) for value in (check.value, check.limit, check.baseline)),
+            )
+            for check in checks
+        ),
+        right=frozenset({2, 3, 4}),
+    )
+
+
+def _shown(value: Json) -> tuple[Inline, ...]:
+    if value is None:
+        return (None,)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return (Quantity(value, "count" if isinstance(value, int) else "number"),)
+    if isinstance(value, (list, tuple)):
+        pieces = [piece for each in value[:_MOST_VALUES] for piece in (", ", *_shown(each))]
+        return (*pieces[1:], " …" if len(value) > _MOST_VALUES else "")
+    return (Code(str(value)),)
+
+
+def took(frame: Frame) -> str:
+    """Return how long the run took, all modes together."""
+    return quantity(sum(frame.seconds.values()), "seconds")
