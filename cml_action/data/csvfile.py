@@ -1,0 +1,151 @@
+"""CSV and TSV as DuckDB's `read_csv` shall read them, with nothing guessed that can lose a value.
+
+What is decided, and why:
+
+- The first row is the header, nothing is skipped before it, `#` begins no comment, `"` is the quote: DuckDB's
+  sniffer looks at 20,480 rows and would take a quote that comes later for text.
+- The delimiter is the most frequent of `,` `;` tab `|` in the header; of a TSV it is the tab.
+- Empty fields and the words that `pandas.read_csv` takes for missing are nulls, for most training code reads
+  with pandas and shall find the same numbers.
+- Dates and times are recognised as ISO 8601 only. `01/02/2023` stays text: which is the month is a guess.
+- `007` stays text where DuckDB's sniffer sees it in its sample; later in the file it is read as 7.
+- Types come from the sample. A value further down that does not fit makes the whole file be looked at
+  (`whole`). DuckDB casts some values without a word (3.7 to the integer 4, a time to its date), so integers
+  are read as doubles and dates as timestamps, and the profile tells from the values which they are.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cml_action.data import spool
+from cml_action.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from duckdb import DuckDBPyConnection
+
+    from cml_action.data.tables import DataSet
+
+#: pandas' `STR_NA_VALUES` (pandas/_libs/parsers.pyx, documented at `read_csv`, `na_values`).
+NULLS = (
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A",
+    "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
+)  # fmt: skip
+_DELIMITERS = ",;\t|"
+#: A longer row, or a longer field, is refused by DuckDB: 2 MiB by default, too little for texts.
+_MAX_LINE = 16 * 1024**2
+_SAMPLE_ROWS = 20_480
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A table in DuckDB's words.
+
+    :param sql: what stands behind FROM.
+    :param whole: columns read as doubles that were integers as far as the sample goes.
+    :param days: columns read as timestamps that were dates as far as the sample goes.
+    """
+
+    sql: str
+    whole: frozenset[str] = field(default_factory=frozenset)
+    days: frozenset[str] = field(default_factory=frozenset)
+
+
+def quoted(value: str) -> str:
+    """Return a string literal of SQL."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def files_literal(files: Sequence[Path]) -> str:
+    """Return a list of files, with what DuckDB would take for a glob escaped."""
+    escape = str.maketrans({"[": "[[]", "*": "[*]", "?": "[?]"})
+    return "[" + ", ".join(quoted(str(file).translate(escape)) for file in files) + "]"
+
+
+def source(connection: DuckDBPyConnection, dataset: DataSet, files: Sequence[Path], *, whole: bool) -> Source:
+    """Find the dialect and the types of CSV or TSV files.
+
+    :param files: what is read in place of the data set's files, in their order.
+    :param whole: look at all rows for the types instead of at a sample.
+    :raises UsageError: there is no header, or the columns of two files differ.
+    """
+    groups: dict[tuple[str, tuple[str, ...]], list[Path]] = {}
+    types: dict[str, str] = {}
+    headers = [header(file, dataset) for file in files]
+    spool.same_columns(dataset, [names for _, names in headers])
+    for file, (delimiter, _) in zip(files, headers, strict=True):
+        found, stamp = _sniff(connection, file, delimiter, whole=whole)
+        groups.setdefault((delimiter, tuple(found)), []).append(file)
+        for name, kind in found.items():
+            told = "VARCHAR" if kind == "TIMESTAMP" and not stamp.startswith("%Y") else kind
+            types[name] = _wider(types.get(name, told), told)
+    integers = frozenset(name for name, kind in types.items() if kind == "BIGINT" and not whole)
+    days = frozenset(name for name, kind in types.items() if kind == "DATE" and not whole)
+    read = types | dict.fromkeys(integers, "DOUBLE") | dict.fromkeys(days, "TIMESTAMP")
+    parts = []
+    for (delimiter, names), members in groups.items():
+        columns = ", ".join(f"{quoted(name)}: {quoted(read[name])}" for name in names)
+        parts.append(
+            f"SELECT * FROM read_csv({files_literal(members)}, auto_detect = false, "  # noqa: S608 -- quoted
+            f"columns = {{{columns}}}, {_options(delimiter)})"
+        )
+    return Source(sql="(" + " UNION ALL BY NAME ".join(parts) + ")", whole=integers, days=days)
+
+
+def header(file: Path, dataset: DataSet) -> tuple[str, list[str]]:
+    """Read the delimiter and the names in the first row.
+
+    :raises UsageError: the first row is empty or not UTF-8.
+    """
+    with spool.plain(file) as stream:
+        text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+        first = text.readline(_MAX_LINE)
+        outside = "".join(first.split('"')[::2])
+        delimiter = max(_DELIMITERS, key=outside.count) if dataset.kind == "csv" else "\t"
+        names = next(csv.reader([first, *(text if first.count('"') % 2 else ())], delimiter=delimiter), [])
+    if not any(names):
+        raise UsageError(
+            f"`{dataset.name}` has no header: its first line is empty.",
+            "Write the names of the columns there.",
+            path=dataset.name,
+            line=1,
+        )
+    return delimiter, names
+
+
+def _options(delimiter: str) -> str:
+    nulls = ", ".join(quoted(null) for null in NULLS)
+    return (
+        f"delim = {quoted(delimiter)}, quote = '\"', escape = '\"', header = true, skip = 0, comment = '', "
+        f"nullstr = [{nulls}], max_line_size = {_MAX_LINE}, strict_mode = true"
+    )
+
+
+def _sniff(
+    connection: DuckDBPyConnection, file: Path, delimiter: str, *, whole: bool
+) -> tuple[dict[str, str], str]:
+    """Types of the columns by name, and the format of timestamps where it is not ISO 8601's."""
+    rows = -1 if whole else _SAMPLE_ROWS
+    place = files_literal([file])[1:-1]
+    found: Any = connection.execute(
+        f"SELECT Columns, TimestampFormat FROM sniff_csv({place}, {_options(delimiter)}, "  # noqa: S608 -- quoted
+        f"dateformat = '%Y-%m-%d', sample_size = {rows})"
+    ).fetchone()
+    columns, stamp = found
+    return {column["name"]: column["type"] for column in columns}, stamp or "%Y"
+
+
+def _wider(one: str, other: str) -> str:
+    """Give the type that holds the values of both."""
+    both = {one, other}
+    if len(both) == 1:
+        return one
+    if both == {"BIGINT", "DOUBLE"}:
+        return "DOUBLE"
+    return "TIMESTAMP" if both == {"DATE", "TIMESTAMP"} else "VARCHAR"

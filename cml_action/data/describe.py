@@ -1,0 +1,291 @@
+"""A profile, alone or beside its base, as sections of a report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cml_action.data.compare import LARGE_PSI, MODERATE_PSI, NOTABLE, Shift, shifts
+from cml_action.quantity import counted, quantity
+from cml_action.report import Code, Figure, Panel, Quantity, Section, Series, Table, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cml_action.data.profile import Column, Profile, Value
+    from cml_action.report import Inline, Json, Unit
+
+_MOST_CLASSES = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """A data set at the head and, where there is one, at the base.
+
+    :param hashes: what DVC knows the data by at the base and at the head, empty where it does not.
+    :param unchanged: both sides hold the same bytes, so the base was not read again.
+    """
+
+    head: Profile
+    base: Profile | None = None
+    hashes: tuple[str, str] = ("", "")
+    unchanged: bool = False
+
+
+def summary(found: Compared) -> Text:
+    """Say in one line how large the data is and what moved most."""
+    head, base = found.head, found.base
+    parts: list[Inline] = [Code(head.name), ": "]
+    if base is None:
+        parts += [*_sizes(head), "; as it was in the base" if found.unchanged else ""]
+    else:
+        parts += [*_counted(base.rows, head.rows, "count"), " rows, "]
+        columns = (len(base.columns), len(head.columns))
+        if columns[0] == columns[1]:
+            parts += [Quantity(columns[1], "count"), " columns, "]
+        else:
+            parts += [*_counted(*columns, "count"), " columns, "]
+        parts += [Quantity(base.size_bytes, "bytes"), " → ", Quantity(head.size_bytes, "bytes")]
+    answer = _class_answer(found)
+    return Text.of(*parts, ". ", answer + "." if answer else "")
+
+
+def sections(found: Compared) -> tuple[Section, ...]:
+    """Return what differs, open, and the rest, folded."""
+    head, base = found.head, found.base
+    moved = shifts(base, head) if base else []
+    shown = [_changes(found, moved)] if base else []
+    if head.classes:
+        shown.append(_classes(found))
+    shown.append(_columns(found))
+    figure = _histograms(found)
+    if figure:
+        shown.append(figure)
+    return tuple(shown)
+
+
+def facts(found: Compared) -> dict[str, Json]:
+    """Return both sides for `result.json`."""
+    base, head = found.hashes
+    return {
+        "name": found.head.name,
+        "hash": head or None,
+        "base_hash": base or None,
+        "unchanged": found.unchanged,
+        "head": found.head.model_dump(mode="json"),
+        "base": found.base.model_dump(mode="json") if found.base else None,
+    }
+
+
+def _sizes(profile: Profile) -> tuple[Inline, ...]:
+    return (
+        *(Quantity(profile.rows, "count"), " rows, "),
+        *(Quantity(len(profile.columns), "count"), " columns, "),
+        Quantity(profile.size_bytes, "bytes"),
+    )
+
+
+def _counted(base: float, head: float, unit: Unit) -> tuple[Inline, ...]:
+    return (
+        *(Quantity(base, unit), " → ", Quantity(head, unit)),
+        *(" (", Quantity(head - base, unit, signed=True), ")"),
+    )
+
+
+def _changes(found: Compared, moved: Sequence[Shift]) -> Section:
+    """Return a row for all that differs, the largest shift first, and a count of what does not."""
+    head, base = found.head, found.base
+    assert base is not None  # noqa: S101 -- called with a base only
+    rows: list[tuple[Inline | tuple[Inline, ...], ...]] = []
+    if base.duplicates != head.duplicates:
+        rows.append(("duplicate rows", *_row(base.duplicates, head.duplicates, "count")))
+    notable = [shift for shift in moved if shift.worth_a_row]
+    for shift in sorted(notable, key=lambda shift: -(shift.psi or float("inf"))):
+        rows += _shift_rows(shift)
+    same = len(moved) - len(notable)
+    rest = Text.of(
+        Quantity(same, "count"), f" of {len(moved):,} columns hardly differ (PSI below {MODERATE_PSI})."
+    )
+    table = Table(columns=("", "base", "head", "difference"), rows=tuple(rows), right=frozenset({1, 2, 3}))
+    return Section(
+        title=Text.of("What changed in ", Code(head.name)),
+        blocks=(table, rest) if rows else (rest,),
+    )
+
+
+def _shift_rows(shift: Shift) -> list[tuple[Inline | tuple[Inline, ...], ...]]:
+    name, base, head = Code(shift.name), shift.base, shift.head
+    if base is None or head is None:
+        there = base or head
+        assert there is not None  # noqa: S101 -- one side has it
+        kind = (there.type,)
+        return [(("column ", name), "–" if base is None else kind, "–" if head is None else kind,
+                 "added" if base is None else "removed")]  # fmt: skip
+    rows: list[tuple[Inline | tuple[Inline, ...], ...]] = []
+    if base.type != head.type:
+        rows.append((("type of ", name), base.type, head.type, "changed"))
+    if abs(shift.nulls[1] - shift.nulls[0]) >= NOTABLE:
+        rows.append((("nulls in ", name), *_row(*shift.nulls, "share")))
+    if (shift.psi or 0) >= MODERATE_PSI:
+        size = "large" if (shift.psi or 0) >= LARGE_PSI else "moderate"
+        psi: Inline = f"{size} shift, PSI {quantity(shift.psi)}"
+        if base.numbers and head.numbers:
+            unit = _unit(head)
+            means = Quantity(base.numbers.mean, unit), Quantity(head.numbers.mean, unit)
+            rows.append((("mean of ", name), *means, psi))
+        else:
+            rows.append((("distribution of ", name), None, None, psi))
+    return rows
+
+
+def _row(base: float, head: float, unit: Unit) -> tuple[Inline, Inline, Inline]:
+    between: Unit = "points" if unit == "share" else unit
+    return Quantity(base, unit), Quantity(head, unit), Quantity(head - base, between, signed=True)
+
+
+def _class_answer(found: Compared) -> str:
+    """Say which class moved most, or which is the largest."""
+    head, base = found.head, found.base
+    if not head.classes or not head.rows:
+        return ""
+    after = _shares(head)
+    if base is None or not base.classes:
+        largest = max(after, key=lambda name: after[name])
+        return f"The largest class is `{largest}` with {quantity(after[largest], 'share')}"
+    before = _shares(base)
+    moves = {name: after.get(name, 0) - before.get(name, 0) for name in {**before, **after}}
+    most = max(moves, key=lambda name: abs(moves[name]))
+    if abs(moves[most]) < NOTABLE:
+        return "The balance of classes is as it was"
+    verb = "rose" if moves[most] > 0 else "fell"
+    return (
+        f"`{most}` {verb} from {quantity(before.get(most, 0), 'share')}"
+        f" to {quantity(after.get(most, 0), 'share')} of the rows"
+    )
+
+
+def _classes(found: Compared) -> Section:
+    head, base = found.head, found.base
+    after, counts = _shares(head), dict(_class_counts(head))
+    before = _shares(base) if base and base.classes else {}
+    old = dict(_class_counts(base)) if base and base.classes else {}
+    names = list({**after, **before})[:_MOST_CLASSES]
+    sides = [Series(name="head", values=tuple(after.get(name, 0) for name in names))]
+    if before:
+        sides.insert(0, Series(name="base", values=tuple(before.get(name, 0) for name in names)))
+    title = (_class_answer(found) or "Balance of classes").replace("`", "")
+    alt = "; ".join(f"{name} {quantity(after.get(name, 0), 'share')}" for name in names)
+    panel = Panel(title="", categories=tuple(names), series=tuple(sides), unit="share")
+    figure = Figure(title=title, alt=f"Share of rows by class: {alt}", panels=(panel,))
+    rows: list[tuple[Inline, ...]]
+    if before:
+        columns: tuple[str, ...] = ("class", "base", "head", "rows", "share", "difference")
+        rows = [
+            (
+                Code(name),
+                Quantity(old.get(name, 0), "count"),
+                Quantity(counts.get(name, 0), "count"),
+                Quantity(counts.get(name, 0) - old.get(name, 0), "count", signed=True),
+                Quantity(after.get(name, 0), "share"),
+                Quantity(after.get(name, 0) - before.get(name, 0), "points", signed=True),
+            )
+            for name in names
+        ]
+    else:
+        columns = ("class", "rows", "share")
+        rows = [
+            (Code(name), Quantity(counts[name], "count"), Quantity(after[name], "share")) for name in names
+        ]
+    table = Table(columns=columns, rows=tuple(rows), right=frozenset(range(1, len(columns))))
+    return Section(title=Text.of("Classes in ", Code(head.label or "")), blocks=(figure, table))
+
+
+def _class_counts(profile: Profile) -> list[tuple[str, int]]:
+    return [(str(each.value), each.count) for each in profile.classes]
+
+
+def _shares(profile: Profile) -> dict[str, float]:
+    return {name: count / profile.rows for name, count in _class_counts(profile)} if profile.rows else {}
+
+
+def _columns(found: Compared) -> Section:
+    profile = found.head
+    names = (
+        "column",
+        "type",
+        "nulls",
+        "distinct",
+        "min",
+        "median",
+        "max",
+        "mean",
+        "deviation",
+        "most frequent",
+    )
+    rows = tuple(_column_row(column, profile.rows) for column in profile.columns)
+    table = Table(columns=names, rows=rows, right=frozenset(range(2, 9)))
+    base, head = found.hashes
+    known = (
+        [Text.of("DVC hash ", Code(head), *((", base ", Code(base)) if base != head else ()))] if head else []
+    )
+    return Section(
+        title=Text.of(f"All {counted(len(rows), 'column')} of ", Code(profile.name)),
+        blocks=(table, *known),
+        folded=True,
+    )
+
+
+def _column_row(column: Column, rows: int) -> tuple[Inline | tuple[Inline, ...], ...]:
+    numbers, unit, most = column.numbers, _unit(column), column.top[0] if column.top else None
+    return (
+        Code(column.name),
+        column.type,
+        Quantity(column.nulls / max(rows, 1), "share"),
+        ("" if column.distinct_exact else "≈ ", Quantity(column.distinct, "count")),
+        _value(column.min),
+        Quantity(numbers.quantile(0.5), unit) if numbers else None,
+        _value(column.max),
+        Quantity(numbers.mean, unit) if numbers else None,
+        Quantity(numbers.deviation, "seconds" if unit == "moment" else unit) if numbers else None,
+        (Code(_exact(most.value)), " (", Quantity(most.count, "count"), ")") if most else None,
+    )
+
+
+def _unit(column: Column) -> Unit:
+    return "moment" if column.type in {"datetime", "date"} else "number"
+
+
+def _exact(value: Value) -> str:
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+def _value(value: Value | None) -> Inline:
+    return Code(value) if isinstance(value, str) else Quantity(value) if value is not None else None
+
+
+def _histograms(found: Compared) -> Section | None:
+    panels = []
+    for column in found.head.columns:
+        if column.numbers is None:
+            continue
+        histogram = column.numbers.histogram
+        sides = [Series(name="head", values=_normed(histogram.folded))]
+        old = found.base.column(column.name) if found.base else None
+        if old and old.numbers and old.numbers.histogram.edges == histogram.edges:
+            sides.insert(0, Series(name="base", values=_normed(old.numbers.histogram.folded)))
+        panels.append(
+            Panel(title=column.name, edges=histogram.edges, series=tuple(sides), unit=_unit(column))
+        )
+    if not panels:
+        return None
+    sided = any(len(panel.series) > 1 for panel in panels)
+    figure = Figure(
+        title="Share of rows by value, base and head" if sided else "Share of rows by value",
+        alt=f"Histograms of {', '.join(panel.title for panel in panels)}",
+        panels=tuple(panels),
+    )
+    return Section(title=Text.of("Distributions in ", Code(found.head.name)), blocks=(figure,))
+
+
+def _normed(counts: Sequence[int]) -> tuple[float, ...]:
+    return tuple(count / (sum(counts) or 1) for count in counts)

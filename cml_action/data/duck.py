@@ -1,0 +1,167 @@
+"""DuckDB behind Ibis: opening files of each kind as one table, and the aggregates that only DuckDB has.
+
+Everything here that another engine must offer as well is small: a table to read, and `smallest`, `bins`,
+`counts` and `tally`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ibis
+import ibis.expr.datatypes as dt
+import pyarrow.parquet as pq
+
+from cml_action.data import csvfile, spool
+from cml_action.data.faults import explained
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import duckdb
+    import ibis.expr.types as ir
+
+    from cml_action.data.tables import DataSet
+
+#: DuckDB's own memory. CSV buffers, Python and Arrow come on top: about 200 MB.
+MEMORY_BYTES = 256 * 1024**2
+#: A dataset's columns need buffers of their own, which a table with thousands of them would not find above.
+MEMORY_PER_COLUMN_BYTES = 2 * 1024**2
+_VIEW = "data"
+_MAX_OBJECT = 64 * 1024**2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A data set as a table.
+
+    :param whole: columns of doubles that may all be integers (see `csvfile`).
+    :param days: columns of timestamps that may all be dates.
+    """
+
+    table: ir.Table
+    whole: frozenset[str] = frozenset()
+    days: frozenset[str] = frozenset()
+
+
+@contextlib.contextmanager
+def opened(
+    dataset: DataSet, *, memory_limit_bytes: int | None, temporary: Path, whole: bool
+) -> Iterator[Opened]:
+    """Open a data set as one Ibis table, its columns as they stand in the files.
+
+    What does not fit into memory goes to a folder of its own below `temporary`, removed at the end, also
+    after an error. No extension is looked for or fetched.
+
+    :param whole: look at all rows to tell the types of a CSV, instead of at a sample.
+    :raises MisjudgedTypesError: see `explained`.
+    :raises UsageError: a file cannot be read as what its name says: file, line and remedy are named.
+    :raises OutsideError: the disk is full, the memory limit too small.
+    """
+    temporary.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=temporary, prefix="profile-", ignore_cleanup_errors=True) as scratch:
+        backend = ibis.duckdb.connect(
+            temp_directory=scratch,
+            memory_limit=f"{memory_limit_bytes or MEMORY_BYTES}B",
+            preserve_insertion_order="false",
+            autoinstall_known_extensions="false",
+        )
+        connection = backend.con
+        try:
+            with explained(dataset):
+                # Timestamps with a zone are told in UTC on every machine.
+                connection.execute("SET TimeZone = 'UTC'")
+                source = _view(connection, dataset, Path(scratch), whole=whole)
+                table = backend.table(_VIEW)
+                needed = len(table.columns) * MEMORY_PER_COLUMN_BYTES
+                if memory_limit_bytes is None and needed > MEMORY_BYTES:
+                    connection.execute(f"SET memory_limit = '{needed}B'")
+                yield Opened(table=table, whole=source.whole, days=source.days)
+        finally:
+            connection.close()
+
+
+def _view(
+    connection: duckdb.DuckDBPyConnection, dataset: DataSet, scratch: Path, *, whole: bool
+) -> csvfile.Source:
+    """Name the files of the data set `data` for this connection."""
+    if dataset.kind == "arrow":
+        connection.register(_VIEW, spool.arrow(dataset, scratch))
+        return csvfile.Source(sql=_VIEW)
+    if dataset.kind == "parquet":
+        if len(dataset.files) > 1:
+            spool.same_columns(dataset, [pq.read_schema(file).names for file in dataset.files])
+        source = csvfile.Source(
+            sql=f"read_parquet({csvfile.files_literal(dataset.files)}, union_by_name = true)"
+        )
+    elif dataset.kind == "jsonl":
+        # All rows are looked at: from a sample, DuckDB would leave out keys that come later, without a word.
+        files = csvfile.files_literal(spool.readable(dataset, scratch))
+        options = (
+            "format = 'newline_delimited', union_by_name = true, sample_size = -1, "
+            f"maximum_object_size = {_MAX_OBJECT}"
+        )
+        source = csvfile.Source(sql=f"read_json({files}, {options})")
+    else:
+        source = csvfile.source(connection, dataset, spool.readable(dataset, scratch), whole=whole)
+    # No text of the user's is in there but file and column names, which are quoted.
+    connection.execute(f"CREATE TEMP VIEW {_VIEW} AS SELECT * FROM {source.sql}")  # noqa: S608
+    return source
+
+
+def smallest(value: ir.Value, key: ir.Value, number: int, where: ir.BooleanValue | None) -> ir.Value:
+    """Collect the values of the rows with the smallest keys (DuckDB's `arg_min(value, key, n)`)."""
+    kind = value.type()
+    function = _builtin("arg_min", (kind, dt.int64, dt.int64), dt.Array(kind))
+    return function(value, key, number, where=where)
+
+
+def bins(value: ir.Value, edges: Sequence[float]) -> ir.Value:
+    """Count the values up to each edge and above the one before: {edge: count, inf: above the last}.
+
+    :param value: doubles, finite or null.
+    """
+    function = _builtin("histogram", (dt.float64, dt.Array(dt.float64)), dt.Map(dt.float64, dt.int64))
+    return function(value, _array(edges, "array<float64>"))
+
+
+def counts(value: ir.Value, values: Sequence[str | int | float]) -> ir.Value:
+    """Count how often each of the given values occurs: {value: count}, and all others under a key apart.
+
+    :param values: not the key of the others, which is `""`, the largest integer, or infinity.
+    """
+    kind = value.type()
+    function = _builtin("histogram_exact", (kind, dt.Array(kind)), dt.Map(kind, dt.int64))
+    return function(
+        value,
+        ibis.literal(list(values), type=dt.Array(kind))
+        if kind.is_string()
+        else _array(values, dt.Array(kind)),
+    )
+
+
+def tally(value: ir.Value) -> ir.Value:
+    """Count every value there is: {value: count}. For columns known to have few."""
+    function = _builtin("histogram", (value.type(),), dt.Map(value.type(), dt.int64))
+    return function(value)
+
+
+def _array(values: Sequence[str | int | float], kind: str | dt.DataType) -> ir.Value:
+    """Write numbers as one text: as decimal literals of SQL they would lose their last digits."""
+    return ibis.literal("[" + ", ".join(repr(value) for value in values) + "]").cast(kind)
+
+
+def _builtin(name: str, takes: tuple[dt.DataType, ...], gives: dt.DataType) -> Any:
+    def function(*values: Any) -> Any:
+        """Run in the engine."""
+
+    function.__name__ = name
+    function.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter(f"x{i}", inspect.Parameter.POSITIONAL_OR_KEYWORD) for i in range(len(takes))]
+    )
+    return ibis.udf.agg.builtin(function, name=name, signature=(takes, gives))

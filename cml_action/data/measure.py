@@ -1,0 +1,453 @@
+"""How a table is measured: two aggregate queries in Ibis, and the profile that follows from their answers."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections import Counter
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import ibis
+import ibis.expr.datatypes as dt
+
+from cml_action.data import bins as binning
+from cml_action.data import duck
+from cml_action.data.faults import MisjudgedTypesError
+from cml_action.data.profile import (
+    QUANTILES,
+    Column,
+    Frequency,
+    Histogram,
+    Numbers,
+    Profile,
+    Quantile,
+    Type,
+    Value,
+    moment,
+)
+from cml_action.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import ibis.expr.types as ir
+
+    from cml_action.data.tables import DataSet
+    from cml_action.log import Bar
+
+#: Up to so many rows, and so many cells in all, every figure is exact: they fit into memory.
+EXACT_ROWS, EXACT_CELLS = 100_000, 5_000_000
+SAMPLE_ROWS = 4096
+MOST_CLASSES = 1000
+#: So many values at most are counted of a column; all of them are told where they are all there is.
+MOST_COUNTED = 256
+TOP = 20
+_MAX_TEXT = 256
+_MAX_FLOAT = 1.7976931348623157e308
+#: Whole numbers above are not exact as doubles.
+_EXACT_INTEGER = 2**53
+_LARGEST_INTEGER = 2**63 - 1
+#: Decimals of more digits may not fit into 64 bits.
+_INT64_DIGITS = 18
+#: So many columns are named in a message.
+_NAMED = 20
+_DAY_S = 86_400
+_YEAR_9999_S = 253_402_300_800
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Field:
+    """A column as it is measured.
+
+    :param value: what is counted: a number, a boolean, text, or a moment's seconds; None for nested values.
+    :param axis: finite doubles, seconds for moments; None where there is no such thing.
+    :param told: what minimum and maximum are told of.
+    :param maybe: `integer` or `date` where a CSV's sample said so and the values have to confirm it.
+    """
+
+    name: str
+    type: Type
+    raw: ir.Column
+    value: ir.Column | None
+    axis: ir.Column | None
+    told: ir.Column | None
+    maybe: Type | None = None
+
+
+def measure(  # noqa: PLR0913 - the arguments of `profile`
+    dataset: DataSet,
+    *,
+    temporary: Path,
+    label: str | None,
+    memory_limit_bytes: int | None,
+    edges: Profile | None,
+    progress: Bar | None,
+    whole: bool,
+) -> Profile:
+    """Profile a data set; see `profile`.
+
+    :param whole: look at all rows of a CSV to tell its types.
+    :raises MisjudgedTypesError: that is needed.
+    """
+    if progress is not None:
+        progress.total(2)
+    with duck.opened(
+        dataset, memory_limit_bytes=memory_limit_bytes, temporary=temporary, whole=whole
+    ) as source:
+        names = source.table.columns
+        if label is not None and label not in names:
+            raise _no_label(label, names, dataset)
+        # Names of our own: a table's may be anything, ours among them.
+        table = source.table.select(**{f"c{i}": source.table[name] for i, name in enumerate(names)})
+        fields = [
+            _field(table[f"c{i}"], name, whole=name in source.whole, day=name in source.days)
+            for i, name in enumerate(names)
+        ]
+        look = _look(table, fields)
+        if progress is not None:
+            progress.advance()
+        rows = look["rows"]
+        if label is not None:
+            _few_classes(look[f"distinct{names.index(label)}"] // 2, label, dataset)
+        sample = _Sample.of(look["sample"], weights=None)
+        if sample.distinct < min(SAMPLE_ROWS // 4, look["distinct"]) and look["distinct"] <= EXACT_ROWS:
+            sample = _distinct_sample(table, fields)
+        found = [_judged(field, i, look) for i, field in enumerate(fields)]
+        plan = [
+            _plan(field, i, look, sample, edges.column(field.name) if edges else None)
+            for i, field in enumerate(found)
+        ]
+        exact = rows <= EXACT_ROWS and rows * len(names) <= EXACT_CELLS
+        place = names.index(label) if label is not None else None
+        counted = _count(table, found, plan, exact=exact, label=place)
+        if progress is not None:
+            progress.advance()
+    columns = tuple(_column(field, i, look, plan[i], counted) for i, field in enumerate(found))
+    classes = _frequencies(counted["classes"], found[place].type) if place is not None else ()
+    if label is not None:
+        _few_classes(len(classes), label, dataset)
+    return Profile(
+        name=dataset.name,
+        kind=dataset.kind,
+        files=len(dataset.files),
+        size_bytes=dataset.size_bytes,
+        rows=rows,
+        duplicates=rows - look["distinct"],
+        columns=columns,
+        label=label,
+        classes=classes,
+    )
+
+
+def _field(column: ir.Column, name: str, *, whole: bool, day: bool) -> _Field:
+    """Tell how a column is measured by its type."""
+    kind = column.type()
+    if isinstance(kind, (dt.Boolean, dt.Integer)):
+        integer = isinstance(kind, dt.Integer)
+        axis = column.cast("float64") if integer else None
+        told = column if integer else None
+        return _Field(
+            name=name,
+            type="integer" if integer else "boolean",
+            raw=column,
+            value=column,
+            axis=axis,
+            told=told,
+        )
+    if isinstance(kind, (dt.Floating, dt.Decimal)):
+        if isinstance(kind, dt.Decimal) and kind.scale == 0 and (kind.precision or 0) > _INT64_DIGITS:
+            maybe: Type | None = None  # hugeint; told as a number, as pandas does
+        else:
+            maybe = "integer" if whole else None
+        number = column.cast("float64")
+        axis = number.between(-_MAX_FLOAT, _MAX_FLOAT).ifelse(number, ibis.null())
+        raw = number.isnan().ifelse(ibis.null(), number) if isinstance(kind, dt.Floating) else number
+        return _Field(name=name, type="number", raw=raw, value=axis, axis=axis, told=axis, maybe=maybe)
+    if isinstance(kind, (dt.Timestamp, dt.Date)):
+        seconds = column.cast("timestamp").epoch_seconds().cast("float64")
+        axis = seconds.between(-_MAX_FLOAT, _MAX_FLOAT).ifelse(seconds, ibis.null())
+        date = isinstance(kind, dt.Date)
+        return _Field(
+            name=name,
+            type="date" if date else "datetime",
+            raw=column,
+            value=axis,
+            axis=axis,
+            told=column,
+            maybe="date" if day else None,
+        )
+    if isinstance(kind, (dt.String, dt.UUID, dt.Time)):
+        text = column.cast("string")
+        listed = (text.length() <= _MAX_TEXT).ifelse(text, ibis.null())
+        kind_name: Type = "time" if isinstance(kind, dt.Time) else "string"
+        return _Field(name=name, type=kind_name, raw=column, value=listed, axis=None, told=column)
+    return _Field(name=name, type="other", raw=column, value=None, axis=None, told=None)
+
+
+def _look(table: ir.Table, fields: Sequence[_Field]) -> dict[str, Any]:
+    """Ask what the first read tells: {name and number of the column: figure}."""
+    # Equal rows have equal hashes.
+    key = ibis.struct({f"c{i}": field.raw for i, field in enumerate(fields)}).hash()
+    row = ibis.struct({"key": key} | {f"c{i}": f.value for i, f in enumerate(fields) if f.value is not None})
+    asked: dict[str, Any] = {
+        "rows": table.count(),
+        "distinct": key.nunique(),
+        "sample": duck.smallest(row, key, SAMPLE_ROWS, None),
+    }
+    for i, field in enumerate(fields):
+        asked[f"held{i}"] = field.raw.count()
+        asked[f"distinct{i}"] = field.raw.approx_nunique()
+        if field.told is not None:
+            smallest, largest = field.told.min(), field.told.max()
+            if field.type not in ("integer", "number"):
+                smallest, largest = smallest.cast("string")[:_MAX_TEXT], largest.cast("string")[:_MAX_TEXT]
+            asked |= {f"min{i}": smallest, f"max{i}": largest}
+        if field.axis is not None:
+            asked |= {f"mean{i}": field.axis.mean(), f"deviation{i}": field.axis.std(how="sample")}
+            if field.type == "number":
+                asked[f"finite{i}"] = field.axis.count()
+            if field.type in ("date", "datetime"):
+                asked |= {
+                    f"low{i}": field.axis.min(),
+                    f"high{i}": field.axis.max(),
+                    f"finite{i}": field.axis.count(),
+                }
+        if field.maybe == "integer" and field.axis is not None:
+            asked[f"fractions{i}"] = (field.axis != field.axis.floor()).sum()
+        elif field.maybe == "date" and field.axis is not None:
+            asked[f"fractions{i}"] = (field.axis % _DAY_S != 0).sum()
+    return _row(table.aggregate(**asked))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sample:
+    """Rows with the smallest hashes, each with how often it stands for itself.
+
+    :param rows: values by the number of their column.
+    """
+
+    rows: tuple[Mapping[str, Any], ...]
+    weights: tuple[int, ...]
+    distinct: int
+
+    @classmethod
+    def of(cls, rows: Sequence[Mapping[str, Any]] | None, weights: Sequence[int] | None) -> _Sample:
+        rows = rows or ()
+        return cls(
+            rows=tuple(rows),
+            weights=tuple(weights or [1] * len(rows)),
+            distinct=len({row["key"] for row in rows}),
+        )
+
+    def values(self, i: int) -> Counter[Any]:
+        """How often each value of a column is in the sample."""
+        found: Counter[Any] = Counter()
+        for row, weight in zip(self.rows, self.weights, strict=True):
+            value = row.get(f"c{i}")
+            if value is not None:
+                found[_json(value)] += weight
+        return found
+
+
+def _distinct_sample(table: ir.Table, fields: Sequence[_Field]) -> _Sample:
+    """Sample distinct rows with their counts; where rows repeat much, one row would fill the other sample."""
+    key = ibis.struct({f"c{i}": field.raw for i, field in enumerate(fields)}).hash()
+    values = {f"c{i}": field.value for i, field in enumerate(fields) if field.value is not None}
+    grouped = table.select(key=key, **values).group_by("key")
+    rows = grouped.agg(weight=ibis._.count(), **{name: ibis._[name].arbitrary() for name in values})
+    found = rows.order_by("key").limit(SAMPLE_ROWS).to_pyarrow().to_pylist()
+    return _Sample.of(found, [row["weight"] for row in found])
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """What the second read counts of a column.
+
+    :param edges: of the histogram, n + 1; empty where there is none.
+    :param grid: all edges to count between, those of the histogram among them.
+    :param values: counted one by one.
+    """
+
+    edges: tuple[float, ...]
+    grid: tuple[float, ...]
+    values: tuple[Any, ...]
+
+
+def _judged(field: _Field, i: int, look: Mapping[str, Any]) -> _Field:
+    """Settle the type that the values of a CSV had to confirm.
+
+    :raises MisjudgedTypesError: integers beyond the exact range of doubles have to be read as integers.
+    """
+    held = look[f"held{i}"]
+    if (
+        field.maybe is None
+        or look[f"fractions{i}"]
+        or (field.maybe == "integer" and held != look[f"finite{i}"])
+    ):
+        return field
+    if field.maybe == "integer" and held and max(-look[f"min{i}"], look[f"max{i}"]) > _EXACT_INTEGER:
+        raise MisjudgedTypesError(f"Column `{field.name}` holds integers of more than 53 bits.")
+    return replace(field, type=field.maybe)
+
+
+def _plan(field: _Field, i: int, look: Mapping[str, Any], sample: _Sample, base: Column | None) -> _Plan:
+    common = sample.values(i) if field.value is not None else Counter()
+    values: list[Any]
+    if len(common) <= MOST_COUNTED:
+        values = list(common)
+    else:
+        values = [value for value, count in _ranked(common)[: 3 * TOP] if count > 1]
+    edges: tuple[float, ...] = ()
+    grid: tuple[float, ...] = ()
+    span = _span(field, i, look)
+    if span is not None:
+        if base is not None and base.numbers is not None and field.axis is not None:
+            edges = base.numbers.histogram.edges
+        else:
+            edges = binning.edges(*span, common, integers=field.type == "integer")
+        heavy = values if len(common) <= MOST_COUNTED else values[:TOP]
+        grid = binning.grid(*span, edges, common, heavy)
+    return _Plan(edges=edges, grid=grid, values=tuple(values))
+
+
+def _span(field: _Field, i: int, look: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Give the range of the finite values on the axis; None without any."""
+    if field.axis is None:
+        return None
+    low = look[f"low{i}"] if f"low{i}" in look else look[f"min{i}"]
+    high = look[f"high{i}"] if f"high{i}" in look else look[f"max{i}"]
+    return None if low is None or high is None else (float(low), float(high))
+
+
+def _count(
+    table: ir.Table, fields: Sequence[_Field], plan: Sequence[_Plan], *, exact: bool, label: int | None
+) -> dict[str, Any]:
+    """Ask what the second read tells."""
+    asked: dict[str, Any] = {"rows": table.count()}
+    for i, field in enumerate(fields):
+        if plan[i].grid and field.axis is not None:
+            asked[f"bins{i}"] = duck.bins(field.axis, plan[i].grid)
+            if exact:
+                asked[f"quantiles{i}"] = field.axis.quantile(list(QUANTILES))
+        if exact and field.type != "other":
+            asked[f"distinct{i}"] = field.raw.nunique()
+        if plan[i].values and field.value is not None:
+            # These two are the keys under which DuckDB counts all others.
+            apart = [
+                value for value in plan[i].values if value in ("", _LARGEST_INTEGER) and value is not True
+            ]
+            asked[f"counts{i}"] = duck.counts(field.value, [v for v in plan[i].values if v not in apart])
+            if apart:
+                asked[f"apart{i}"] = (field.value == apart[0]).sum()
+    if label is not None and fields[label].value is not None:
+        asked["classes"] = duck.tally(fields[label].value)
+    return _row(table.aggregate(**asked))
+
+
+def _column(
+    field: _Field, i: int, look: Mapping[str, Any], plan: _Plan, counted: Mapping[str, Any]
+) -> Column:
+    rows, held = look["rows"], look[f"held{i}"]
+    found = dict(counted.get(f"counts{i}") or ())
+    tallies = {value: found.get(value, 0) for value in plan.values}
+    for value in tallies:
+        if f"apart{i}" in counted and value in ("", _LARGEST_INTEGER):
+            tallies[value] = counted[f"apart{i}"] or 0
+    top = _frequencies(tallies, field.type)
+    complete = sum(tallies.values()) == held
+    distinct = counted.get(f"distinct{i}", len(top) if complete else min(look[f"distinct{i}"], held))
+    return Column(
+        name=field.name,
+        type=field.type,
+        nulls=rows - held,
+        distinct=distinct,
+        distinct_exact=complete or f"distinct{i}" in counted,
+        min=_told(look.get(f"min{i}"), field.type),
+        max=_told(look.get(f"max{i}"), field.type),
+        top=top if complete else top[:TOP],
+        complete=complete,
+        numbers=_numbers(i, look, plan, counted) if plan.grid else None,
+    )
+
+
+def _numbers(i: int, look: Mapping[str, Any], plan: _Plan, counted: Mapping[str, Any]) -> Numbers:
+    cumulated = binning.cumulated(plan.grid, dict(counted[f"bins{i}"]))
+    exact = counted.get(f"quantiles{i}")
+    found = [binning.quantile(plan.grid, cumulated, share) for share in QUANTILES]
+    values = exact or [value for value, _ in found]
+    deviation = look[f"deviation{i}"]
+    return Numbers(
+        mean=look[f"mean{i}"],
+        deviation=None if deviation is None or not math.isfinite(deviation) else deviation,
+        quantiles=tuple(Quantile(share=s, value=v) for s, v in zip(QUANTILES, values, strict=True)),
+        rank_error=0.0 if exact else max(error for _, error in found),
+        histogram=Histogram(**binning.histogram(plan.grid, cumulated, plan.edges)),
+        infinite=look[f"held{i}"] - look.get(f"finite{i}", look[f"held{i}"]),
+    )
+
+
+def _frequencies(
+    tallies: Mapping[Any, int] | Sequence[tuple[Any, int]] | None, kind: Type
+) -> tuple[Frequency, ...]:
+    """Most frequent first, what does not occur left out."""
+    found = [(_json(value), count) for value, count in dict(tallies or ()).items() if count]
+    return tuple(Frequency(value=_shown(value, kind), count=count) for value, count in _ranked(dict(found)))
+
+
+def _ranked(counts: Mapping[Any, int]) -> list[tuple[Any, int]]:
+    """Most frequent first, ties in the order of the values."""
+    return sorted(sorted(counts.items()), key=lambda item: -item[1])
+
+
+def _shown(value: Any, kind: Type) -> Value:
+    if kind == "date":
+        return moment(value)[:10] if abs(value) < _YEAR_9999_S else moment(value)
+    if kind == "datetime":
+        return moment(value)
+    return int(value) if kind == "integer" else value
+
+
+def _told(value: Any, kind: Type) -> Value | None:
+    if value is None:
+        return None
+    value = _json(value)
+    if kind == "integer":
+        return int(value)
+    return str(value)[:10] if kind == "date" and str(value).endswith(" 00:00:00") else value
+
+
+def _json(value: Any) -> Any:
+    """Give a value as JSON writes it; zero has no sign."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return 0.0 if isinstance(value, float) and value == 0 else value
+
+
+def _row(expression: ir.Table) -> dict[str, Any]:
+    """Run an aggregate, one row."""
+    row: dict[str, Any] = expression.to_pyarrow().to_pylist()[0]
+    return row
+
+
+def _no_label(label: str, names: Sequence[str], dataset: DataSet) -> UsageError:
+    near = difflib.get_close_matches(label, names, n=1, cutoff=0.5)
+    shown = ", ".join(f"`{name}`" for name in names[:_NAMED]) + (" …" if len(names) > _NAMED else "")
+    meant = f"Did you mean `{near[0]}`? " if near else ""
+    return UsageError(
+        f"`{dataset.name}` has no column `{label}`, which `label` names.",
+        f"{meant}Its columns are: {shown}.",
+        path=dataset.name,
+    )
+
+
+def _few_classes(classes: int, label: str, dataset: DataSet) -> None:
+    if classes > MOST_CLASSES:
+        raise UsageError(
+            f"Column `{label}` of `{dataset.name}`, which `label` names, has more than {MOST_CLASSES:,} "
+            "different values: it looks like an identifier or a continuous value, not like a class.",
+            "Name the column that holds the class.",
+            path=dataset.name,
+        )

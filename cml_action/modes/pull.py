@@ -1,0 +1,59 @@
+"""`pull`: fetch the data that DVC tracks, and say what was fetched."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cml_action.data import dvc
+from cml_action.quantity import counted, quantity
+from cml_action.report import Code, Quantity, Report, Section, Table, Text
+
+if TYPE_CHECKING:
+    from cml_action.data.dvc import Pulled
+    from cml_action.job import Job
+
+
+def run(job: Job) -> Report:
+    """Fetch what `targets` name, else what `data` names, else everything."""
+    pulled = dvc.pull(
+        job.project,
+        targets=job.inputs.targets or _tracked(job),
+        remote=job.inputs.remote or None,
+        jobs=job.inputs.jobs,
+        log=job.log,
+    )
+    job.log.line(_words(pulled))
+    return Report(sections=(_section(pulled),), facts={"pull": pulled.facts()})
+
+
+def _tracked(job: Job) -> tuple[str, ...]:
+    """Return which of the data sets DVC tracks: others, such as files in Git, are there already."""
+    if not job.inputs.data:
+        return ()
+    known = dvc.outputs(job.project)
+    return tuple(name for name in job.inputs.data if dvc.covers(known, name))
+
+
+def _words(pulled: Pulled) -> str:
+    if not pulled.fetched_files:
+        return f"Nothing to fetch: {counted(pulled.present_files, 'file')} in DVC's cache already."
+    size, time = quantity(pulled.fetched_bytes, "bytes"), quantity(pulled.seconds, "seconds")
+    places = ", ".join(f"{name} ({url})" for name, url in pulled.remotes)
+    return f"Fetched {counted(pulled.fetched_files, 'file')}, {size} in {time} from {places}."
+
+
+def _section(pulled: Pulled) -> Section:
+    table = Table(
+        columns=("data", "files", "size", "hash"),
+        rows=tuple(
+            (
+                Code(each.path),
+                Quantity(each.files, "count"),
+                Quantity(each.size_bytes, "bytes"),
+                Code(each.hash.partition(":")[2][:12]),
+            )
+            for each in pulled.targets
+        ),
+        right=frozenset({1, 2}),
+    )
+    return Section(title=Text.of(_words(pulled)), blocks=(table,), folded=True)
