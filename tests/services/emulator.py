@@ -1,0 +1,182 @@
+"""GitHub's API as a third party emulates it (npm `emulate`), started on this machine.
+
+Where it differs from GitHub, as seen with 0.12.2:
+
+- it has no `commits/{sha}/pulls` and no deployments (the former is in `proxy.py`), and no GraphQL;
+- a pull request cannot be fetched as an issue (its comments can);
+- a pull request's head stays where it was when it was opened, also when its branch moves on;
+- it refuses with "Forbidden", without `X-Accepted-GitHub-Permissions`; a locked conversation takes comments;
+- `GET /user` answers the token of an App's installation with the owner of the account.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import github
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.services.node import NODE, npm_package
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from github.PullRequest import PullRequest
+    from github.Repository import Repository
+
+# Pinned: the npm tag `latest` is another, unrelated package.
+_VERSION = "0.12.2"
+_START_S = 20
+# Numbers of the App and of its installation, ours to choose.
+_APP = 15368
+
+
+@dataclass(frozen=True, kw_only=True)
+class Emulator:
+    """A running emulator: `url` is what `GITHUB_API_URL` holds, `token` belongs to the user `admin`."""
+
+    url: str
+    app_key: str = field(repr=False)
+    token: str = "test_token_admin"
+
+    def connect(self, token: str | None = None) -> github.Github:
+        """Return a client of the tests' own, without retries and without courtesy to a server far away."""
+        return github.Github(
+            base_url=self.url,
+            auth=github.Auth.Token(token or self.token),
+            retry=None,
+            lazy=True,  # the emulator serves a pull request's comments, but not the pull request as an issue
+            seconds_between_requests=None,
+            seconds_between_writes=None,
+        )
+
+    def workflow_token(self, **permissions: str) -> str:
+        """Return a token like `GITHUB_TOKEN`, of the App `github-actions`: `issues="write"` and so on.
+
+        A token from a fork has `read` only.
+        """
+        app = github.GithubIntegration(
+            auth=github.Auth.AppAuth(_APP, self.app_key), base_url=self.url, retry=None
+        )
+        with app:
+            return app.get_access_token(_APP, permissions=permissions).token
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fresh:
+    """A repository for one test: `main`, `feature` one commit ahead of it, and their pull request."""
+
+    repo: Repository
+    pull: PullRequest
+    base_sha: str
+    head_sha: str
+
+    @property
+    def name(self) -> str:
+        """`owner/name`, as `GITHUB_REPOSITORY` holds it."""
+        return self.repo.full_name
+
+    def pull_request_event(self) -> dict[str, object]:
+        """Return what GitHub writes to `GITHUB_EVENT_PATH` when the pull request is opened."""
+        pull = dict(self.pull.raw_data)
+        return {
+            "action": "opened",
+            "number": self.pull.number,
+            "pull_request": pull,
+            "repository": dict(self.repo.raw_data),
+            "sender": pull["user"],
+        }
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def running_emulator(folder: Path) -> Iterator[Emulator]:
+    """Start the emulator on a free port and stop it at the end.
+
+    :param folder: an empty one, for its seed and for what it prints.
+    """
+    log = folder / "log.txt"
+    seed = folder / "seed.json"
+    key = _private_key()
+    seed.write_text(json.dumps(_seed(key)))
+    script = npm_package("emulate", _VERSION) / "dist" / "index.js"
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    command: list[str | Path] = [NODE, script, "start", "--service", "github", "--port", str(port)]
+    command += ["--base-url", url, "--seed", seed]
+    # In its own folder: a configuration lying where the tests are run would be read.
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT) as process,
+    ):
+        try:
+            _wait(url, process, log)
+            yield Emulator(url=url, app_key=key)
+        finally:
+            process.terminate()
+
+
+def _seed(key: str) -> dict[str, object]:
+    """Return what is there at the start: a user for each token, and the App whose tokens workflows get."""
+    permissions = dict.fromkeys(["contents", "issues", "pull_requests", "checks"], "write")
+    installation = {"installation_id": _APP, "account": "admin", "permissions": permissions}
+    app = {
+        "app_id": _APP,
+        "slug": "github-actions",
+        "name": "GitHub Actions",
+        "private_key": key,
+        "permissions": permissions,
+        "installations": [installation],
+    }
+    return {
+        "tokens": {
+            "test_token_admin": {"login": "admin", "scopes": ["repo", "user"]},
+            "test_token_user": {"login": "octocat", "scopes": ["repo", "user"]},
+        },
+        "github": {"users": [{"login": "admin"}, {"login": "octocat"}], "apps": [app]},
+    }
+
+
+def _private_key() -> str:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    private, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, private, plain).decode()
+
+
+def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(urllib.error.URLError, ConnectionError):
+            urllib.request.urlopen(f"{url}/zen", timeout=2).close()  # noqa: S310 — our own http URL
+            return
+        time.sleep(0.02)
+    raise RuntimeError(f"The emulator did not start:\n{log.read_text()}")
+
+
+def fresh_repository(emulator: Emulator) -> Fresh:
+    """Make a repository through the API, as the Action would meet it."""
+    with emulator.connect() as client:
+        repo = client.get_user().create_repo(f"demo-{uuid.uuid4().hex[:12]}", auto_init=True)
+        base_sha = repo.get_branch("main").commit.sha
+        repo.create_git_ref("refs/heads/feature", base_sha)
+        made = repo.create_file("data/train.csv.dvc", "New data", "outs: []\n", branch="feature")
+        pull = repo.create_pull(base="main", head="feature", title="New data", body="")
+        return Fresh(repo=repo, pull=pull, base_sha=base_sha, head_sha=made["commit"].sha)

@@ -1,0 +1,208 @@
+"""A stand-in for GitHub's bad days, and for two answers that the emulator lacks.
+
+It stands in front of the emulator, passes everything on, counts it, and answers what a test asked it to: a
+refusal, a rate limit, half a body, nothing at all. `commits/{sha}/pulls` it computes from the emulator's own
+pull requests; `GET /user` it refuses to a workflow's token, as GitHub does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import re
+import socket
+import struct
+import threading
+import time
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+_HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host", "accept-encoding"}
+NOT_ACCESSIBLE = {"message": "Resource not accessible by integration", "status": "403"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """How a request goes wrong, once for each time that it is asked for.
+
+    :param status: answered instead of passing the request on; None passes it on.
+    :param delay_s: waited before anything else.
+    :param half: the answer breaks off in the middle of its body.
+    :param reset: the connection is reset before the request is passed on; `lost`: after it was answered.
+    """
+
+    status: int | None = None
+    message: Any = "Server Error"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    delay_s: float = 0
+    half: bool = False
+    reset: bool = False
+    lost: bool = False
+
+
+@dataclass
+class _Rule:
+    method: str
+    path: re.Pattern[str]
+    fault: Fault
+    left: int
+
+
+class Proxy:
+    """What a test sees of the proxy."""
+
+    def __init__(self, emulator_url: str, prefix: str) -> None:
+        self.emulator_url = emulator_url
+        self.prefix = prefix
+        self.url = ""
+        #: Every request that came in, `METHOD /path?query`, in the order of arrival.
+        self.calls: list[str] = []
+        self._rules: list[_Rule] = []
+        self._gates: list[tuple[str, re.Pattern[str], threading.Barrier]] = []
+        self._lock = threading.Lock()
+
+    def fail(self, method: str, path: str, fault: Fault, *, times: int = 1_000_000) -> None:
+        """Let the next requests of a method to a path (a regular expression, searched) go wrong."""
+        self._rules.append(_Rule(method, re.compile(path), fault, times))
+
+    def meet(self, method: str, path: str, parties: int) -> None:
+        """Hold requests until so many have come, then pass all of them on: a race on every run."""
+        self._gates.append((method, re.compile(path), threading.Barrier(parties)))
+
+    def count(self, method: str = "") -> int:
+        """Return how many requests came in, of one method or of all."""
+        return sum(call.startswith(f"{method} " if method else "") for call in self.calls)
+
+    def arrived(self, method: str, path: str) -> Fault | None:
+        """Record a request and return what shall happen to it."""
+        with self._lock:
+            self.calls.append(f"{method} {path}")
+            rule = next(
+                (r for r in self._rules if r.method == method and r.path.search(path) and r.left), None
+            )
+            if rule:
+                rule.left -= 1
+        for gate_method, gate_path, barrier in self._gates:
+            if gate_method == method and gate_path.search(path):
+                with contextlib.suppress(threading.BrokenBarrierError):
+                    barrier.wait(timeout=5)
+        return rule.fault if rule else None
+
+
+@contextlib.contextmanager
+def running_proxy(emulator_url: str, *, prefix: str = "") -> Iterator[Proxy]:
+    """Start a proxy on a free port and stop it at the end.
+
+    :param prefix: `/api/v3` for the addresses of a GitHub Enterprise Server.
+    """
+    proxy = Proxy(emulator_url, prefix)
+
+    class Handler(_Handler):
+        state = proxy
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        proxy.url = f"http://127.0.0.1:{server.server_port}{prefix}"
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        try:
+            yield proxy
+        finally:
+            server.shutdown()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    state: Proxy
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def _serve(self) -> None:
+        sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        path = self.path.removeprefix(self.state.prefix)
+        fault = self.state.arrived(self.command, path) or Fault()
+        time.sleep(fault.delay_s)
+        if fault.reset:
+            self._reset()
+            return
+        if fault.status is not None:
+            message = fault.message if isinstance(fault.message, dict) else {"message": fault.message}
+            self._answer(fault.status, fault.headers, json.dumps(message).encode(), half=fault.half)
+            return
+        status, headers, body = self._instead(path) or self._pass_on(self.command, path, sent)
+        if fault.lost:
+            self._reset()
+            return
+        self._answer(status, headers, body, half=fault.half)
+
+    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _serve  # noqa: N815 — http.server's names
+
+    def _instead(self, path: str) -> tuple[int, Mapping[str, str], bytes] | None:
+        route = urlsplit(path).path
+        if route == "/user" and "ghs_" in self.headers.get("Authorization", ""):
+            return 403, {}, json.dumps(NOT_ACCESSIBLE).encode()
+        if asked := re.fullmatch(r"(/repos/[^/]+/[^/]+)/commits/([0-9a-f]{40})/pulls", route):
+            pulls = pulls_of_commit(asked[1], asked[2], self._get)
+            return 200, {"Content-Type": "application/json"}, json.dumps(pulls).encode()
+        return None
+
+    def _get(self, path: str) -> Any:
+        status, _, body = self._pass_on("GET", path, b"")
+        return json.loads(body) if status == http.client.OK else []
+
+    def _pass_on(self, method: str, path: str, sent: bytes) -> tuple[int, dict[str, str], bytes]:
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
+        connection = http.client.HTTPConnection(urlsplit(self.state.emulator_url).netloc, timeout=20)
+        try:
+            connection.request(method, path, body=sent or None, headers=headers)
+            response = connection.getresponse()
+            body = response.read()
+        finally:
+            connection.close()
+        here, there = self.state.url, self.state.emulator_url
+        kept = {
+            name: value.replace(there, here)
+            for name, value in response.getheaders()
+            if name.lower() not in _HOP_BY_HOP
+        }
+        return response.status, kept, body.replace(there.encode(), here.encode())
+
+    def _answer(self, status: int, headers: Mapping[str, str], body: bytes, *, half: bool) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if status != http.client.NO_CONTENT:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: len(body) // 2] if half else body)
+        if half:
+            self._reset()
+
+    def _reset(self) -> None:
+        self.wfile.flush()
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+        self.connection.close()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 — http.server's name
+        pass
+
+
+def pulls_of_commit(repo: str, sha: str, get: Callable[[str], Any]) -> list[dict[str, Any]]:
+    """Compute what `GET …/commits/{sha}/pulls` answers ("List pull requests associated with a commit").
+
+    A pull request belongs to its commits. The emulator leaves its head where it was when it was opened, so
+    that the branch's present commit counts as well, and is shown as the head.
+    """
+    found = []
+    for pull in get(f"{repo}/pulls?state=all&per_page=100"):
+        branch = get(f"{repo}/branches/{pull['head']['ref']}")
+        head = branch["commit"]["sha"] if branch else pull["head"]["sha"]
+        commits = [commit["sha"] for commit in get(f"{repo}/pulls/{pull['number']}/commits?per_page=100")]
+        if sha in {head, pull["head"]["sha"], *commits}:
+            found.append({**pull, "head": {**pull["head"], "sha": head}})
+    return found
