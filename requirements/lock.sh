@@ -12,10 +12,13 @@ compile() {
     --no-annotate --no-emit-package antlr4-python3-runtime --custom-compile-command 'make lock' "$@"
 }
 
-compile ${UPGRADE:+--upgrade} --all-extras pyproject.toml requirements/dev.in --output-file requirements/dev.txt
+families=(pull stats s3 gs azure gdrive ssh webdav gate git mlflow wandb onnx sklearn)
+compile ${UPGRADE:+--upgrade} "${families[@]/#/--extra=}" pyproject.toml requirements/dev.in \
+  --output-file requirements/dev.txt
 held=(--constraints requirements/dev.txt --no-header)
 compile "${held[@]}" pyproject.toml --output-file requirements/base.txt
-for family in pull stats s3 gs azure gdrive ssh webdav; do
+# PyTorch is gigabytes: it is in no list but its own, the tests' neither.
+for family in "${families[@]}" torch; do
   compile "${held[@]}" --extra "$family" pyproject.toml --output-file "requirements/$family.txt"
 done
 grep '^uv==' requirements/dev.in | compile "${held[@]}" - --output-file requirements/uv.txt
