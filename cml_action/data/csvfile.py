@@ -9,6 +9,8 @@ What is decided, and why:
   with pandas and shall find the same numbers.
 - Dates and times are recognised as ISO 8601 only. `01/02/2023` stays text: which is the month is a guess.
 - `007` stays text where DuckDB's sniffer sees it in its sample; later in the file it is read as 7.
+- `true` and `false`, in whatever case, are truth values, as they are to pandas. To DuckDB `yes`, `t` and `no` are as
+  well, and a class `yes` would be told as `True`: such columns are read as text, and the profile looks at it.
 - Types come from the sample. A value further down that does not fit makes the whole file be looked at
   (`whole`). DuckDB casts some values without a word (3.7 to the integer 4, a time to its date), so integers
   are read as doubles and dates as timestamps, and the profile tells from the values which they are.
@@ -50,11 +52,13 @@ class Source:
     :param sql: what stands behind FROM.
     :param whole: columns read as doubles that were integers as far as the sample goes.
     :param days: columns read as timestamps that were dates as far as the sample goes.
+    :param flags: columns read as text that were truth values, in DuckDB's view, as far as the rows seen go.
     """
 
     sql: str
     whole: frozenset[str] = field(default_factory=frozenset)
     days: frozenset[str] = field(default_factory=frozenset)
+    flags: frozenset[str] = field(default_factory=frozenset)
 
 
 def quoted(value: str) -> str:
@@ -87,7 +91,9 @@ def source(connection: DuckDBPyConnection, dataset: DataSet, files: Sequence[Pat
             types[name] = _wider(types.get(name, told), told)
     integers = frozenset(name for name, kind in types.items() if kind == "BIGINT" and not whole)
     days = frozenset(name for name, kind in types.items() if kind == "DATE" and not whole)
+    flags = frozenset(name for name, kind in types.items() if kind == "BOOLEAN")
     read = types | dict.fromkeys(integers, "DOUBLE") | dict.fromkeys(days, "TIMESTAMP")
+    read |= dict.fromkeys(flags, "VARCHAR")
     parts = []
     for (delimiter, names), members in groups.items():
         columns = ", ".join(f"{quoted(name)}: {quoted(read[name])}" for name in names)
@@ -95,7 +101,7 @@ def source(connection: DuckDBPyConnection, dataset: DataSet, files: Sequence[Pat
             f"SELECT * FROM read_csv({files_literal(members)}, auto_detect = false, "  # noqa: S608 -- quoted
             f"columns = {{{columns}}}, {_options(delimiter)})"
         )
-    return Source(sql="(" + " UNION ALL BY NAME ".join(parts) + ")", whole=integers, days=days)
+    return Source(sql="(" + " UNION ALL BY NAME ".join(parts) + ")", whole=integers, days=days, flags=flags)
 
 
 def header(file: Path, dataset: DataSet) -> tuple[str, list[str]]:
