@@ -41,6 +41,7 @@ NULLS = (
 )  # fmt: skip
 _DELIMITERS = ",;\t|"
 #: A longer row, or a longer field, is refused by DuckDB: 2 MiB by default, too little for texts.
+#: The buffers are told their size: for compressed files they would be 16 times as large as this, each.
 _MAX_LINE = 16 * 1024**2
 _SAMPLE_ROWS = 20_480
 
@@ -129,7 +130,7 @@ def _options(delimiter: str) -> str:
     nulls = ", ".join(quoted(null) for null in NULLS)
     return (
         f"delim = {quoted(delimiter)}, quote = '\"', escape = '\"', header = true, skip = 0, comment = '', "
-        f"nullstr = [{nulls}], max_line_size = {_MAX_LINE}, strict_mode = true"
+        f"nullstr = [{nulls}], max_line_size = {_MAX_LINE}, buffer_size = {2 * _MAX_LINE}, strict_mode = true"
     )
 
 

@@ -20,6 +20,7 @@ from cml_action.data.profile import (
     Column,
     Frequency,
     Histogram,
+    NoLabelError,
     Numbers,
     Profile,
     Quantile,
@@ -103,9 +104,7 @@ def measure(  # noqa: PLR0913 - the arguments of `profile`
             raise _no_label(label, names, dataset)
         # Names of our own: a table's may be anything, ours among them.
         table = source.table.select(**{f"c{i}": source.table[name] for i, name in enumerate(names)})
-        fields = [
-            _field(table[f"c{i}"], name, _maybe(name, source)) for i, name in enumerate(names)
-        ]
+        fields = [_field(table[f"c{i}"], name, _maybe(name, source)) for i, name in enumerate(names)]
         if label is not None and fields[names.index(label)].value is None:
             raise _nested_label(label, dataset)
         with duck.followed(source, progress, _HALF):
@@ -128,8 +127,12 @@ def measure(  # noqa: PLR0913 - the arguments of `profile`
         ]
         exact = rows <= EXACT_ROWS and rows * len(names) <= EXACT_CELLS
         place = names.index(label) if label is not None else None
-        with duck.followed(source, progress, _HALF):
-            counted = _count(table, found, plan, exact=exact, label=place)
+        counted: dict[str, Any] = {}
+        together = duck.distinct_together(source) if exact else len(found)
+        groups = [range(at, min(at + together, len(found))) for at in range(0, len(found), together)]
+        for group in groups:
+            with duck.followed(source, progress, _HALF / len(groups)):
+                counted |= _count(table, found, plan, group, exact=exact, label=place)
     columns = tuple(_column(field, i, look, plan[i], counted) for i, field in enumerate(found))
     classes = _frequencies(counted["classes"], found[place].type) if place is not None else ()
     if label is not None:
@@ -350,11 +353,20 @@ def _span(field: _Field, i: int, look: Mapping[str, Any]) -> tuple[float, float]
 
 
 def _count(
-    table: ir.Table, fields: Sequence[_Field], plan: Sequence[_Plan], *, exact: bool, label: int | None
+    table: ir.Table,
+    fields: Sequence[_Field],
+    plan: Sequence[_Plan],
+    group: range,
+    *,
+    exact: bool,
+    label: int | None,
 ) -> dict[str, Any]:
-    """Ask what the second read tells."""
+    """Ask what the second read tells of some columns."""
     asked: dict[str, Any] = {"rows": table.count()}
-    for i, field in enumerate(fields):
+    for i in group:
+        field = fields[i]
+        if i == label:
+            asked["classes"] = duck.tally(field.value)
         if plan[i].grid and field.axis is not None:
             asked[f"bins{i}"] = duck.bins(field.axis, plan[i].grid)
             if exact:
@@ -367,8 +379,6 @@ def _count(
             for value in apart:
                 same = field.value == ibis.literal(value, type=field.value.type())
                 asked[f"apart{i}:{value}"] = same.sum()
-    if label is not None and fields[label].value is not None:
-        asked["classes"] = duck.tally(fields[label].value)
     return _row(table.aggregate(**asked))
 
 
@@ -455,10 +465,6 @@ def _row(expression: ir.Table) -> dict[str, Any]:
     """Run an aggregate, one row."""
     row: dict[str, Any] = expression.to_pyarrow().to_pylist()[0]
     return row
-
-
-class NoLabelError(UsageError):
-    """The column that holds the class is not there."""
 
 
 def _nested_label(label: str, dataset: DataSet) -> UsageError:

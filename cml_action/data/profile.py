@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
+from cml_action.errors import UsageError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -20,6 +22,10 @@ Value: TypeAlias = bool | int | float | str
 
 #: Quantiles that are told of each column of numbers or moments.
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+
+
+class NoLabelError(UsageError):
+    """The column that holds the class is not there."""
 
 
 class _Model(BaseModel):

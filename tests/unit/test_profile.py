@@ -57,6 +57,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Profi
     """A table so large that quantiles and distinct values are estimated."""
     root = tmp_path_factory.mktemp("large")
     frame = mixed(MANY_ROWS)
+    frame["day"] = pd.to_datetime(frame["day"]).dt.date
     return frame, profiled(root, "t.parquet", pa.Table.from_pandas(frame, preserve_index=False))
 
 
@@ -134,7 +135,10 @@ def test_histograms_count_every_value_in_bins_that_include_their_upper_edge(
     expected = [int(((values > low) & (values <= high)).sum()) for low, high in zip(edges, edges[1:])]
     expected[0] += int((values == edges[0]).sum())
     assert list(histogram.counts) == expected
-    assert (histogram.below, histogram.above) == (int((values < edges[0]).sum()), int((values > edges[-1]).sum()))
+    assert (histogram.below, histogram.above) == (
+        int((values < edges[0]).sum()),
+        int((values > edges[-1]).sum()),
+    )
     assert sum(histogram.folded) == len(values)
     assert len(bins) == len(values)
     assert len(histogram.counts) <= 21
@@ -148,7 +152,9 @@ def test_the_most_frequent_values_have_exact_counts(small: tuple[pd.DataFrame, P
         expected = frame[name].value_counts()
         assert {each.value: each.count for each in column.top}.items() <= expected.to_dict().items()
         assert column.top[0].count == expected.iloc[0]
-        assert [each.count for each in column.top] == sorted((each.count for each in column.top), reverse=True)
+        assert [each.count for each in column.top] == sorted(
+            (each.count for each in column.top), reverse=True
+        )
     species = found.column("species")
     assert species is not None
     assert species.complete
@@ -161,7 +167,9 @@ def test_the_balance_of_classes_is_exact(small: tuple[pd.DataFrame, Profile]) ->
     assert {each.value: each.count for each in found.classes} == frame["species"].value_counts().to_dict()
 
 
-def test_beyond_the_exact_size_a_quantiles_rank_is_within_its_error(large: tuple[pd.DataFrame, Profile]) -> None:
+def test_beyond_the_exact_size_a_quantiles_rank_is_within_its_error(
+    large: tuple[pd.DataFrame, Profile],
+) -> None:
     frame, found = large
     for name in NUMERIC:
         column, values = found.column(name), np.sort(numbers_of(frame, name))
@@ -223,7 +231,7 @@ def test_the_same_files_give_the_same_profile_whatever_the_number_of_threads(
     assert found[0]["duplicates"] == found[1]["duplicates"]
 
 
-TEXT = "id,name,x\n1,Ada,1.5\n2,\"Grace, Hopper\",\n3,\"two\nlines\",-2\n"
+TEXT = 'id,name,x\n1,Ada,1.5\n2,"Grace, Hopper",\n3,"two\nlines",-2\n'
 
 
 @pytest.mark.parametrize(
@@ -292,7 +300,22 @@ def test_a_name_that_exists_is_no_glob(tmp_path: Path) -> None:
     assert profiled(tmp_path, "data[1]*.csv").columns[0].max == 1
 
 
-NAMES = ["a b", 'say "hi"', "it's", "a,b", "select", "😀", "data", "c0", "key", "rows", "{x}", "a\nb", "%", "<b>"]
+NAMES = [
+    "a b",
+    'say "hi"',
+    "it's",
+    "a,b",
+    "select",
+    "😀",
+    "data",
+    "c0",
+    "key",
+    "rows",
+    "{x}",
+    "a\nb",
+    "%",
+    "<b>",
+]
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet", "arrow", "jsonl"])
@@ -371,7 +394,7 @@ def test_large_integers_of_a_csv_keep_all_their_digits(tmp_path: Path) -> None:
 def test_an_empty_text_is_a_value_in_typed_files_and_missing_in_csv(tmp_path: Path) -> None:
     typed = profiled(tmp_path, "t.parquet", pa.table({"a": ["", "", "x", None]})).columns[0]
     assert (typed.nulls, [(each.value, each.count) for each in typed.top]) == (1, [("", 2), ("x", 1)])
-    assert profiled(tmp_path, "t.csv", "a,b\n,1\nNA,2\n\"\",3\nx,4\n").columns[0].nulls == 3
+    assert profiled(tmp_path, "t.csv", 'a,b\n,1\nNA,2\n"",3\nx,4\n').columns[0].nulls == 3
 
 
 def test_types_of_typed_files(tmp_path: Path) -> None:
@@ -427,7 +450,11 @@ def test_words_are_kept_and_only_true_and_false_are_truth_values(
     text = "a,b\n" + "".join(f"{value},1\n" for value in values.split(","))
     found = profiled(tmp_path, "t.csv", text, label="a")
     classes = sorted(found.classes, key=lambda each: each.value)
-    assert (found.columns[0].type, [each.value for each in classes], [each.count for each in classes]) == expected
+    assert (
+        found.columns[0].type,
+        [each.value for each in classes],
+        [each.count for each in classes],
+    ) == expected
 
 
 @pytest.mark.parametrize(
