@@ -9,8 +9,9 @@ What is decided, and why:
   with pandas and shall find the same numbers.
 - Dates and times are recognised as ISO 8601 only. `01/02/2023` stays text: which is the month is a guess.
 - `007` stays text where DuckDB's sniffer sees it in its sample; later in the file it is read as 7.
-- `true` and `false`, in whatever case, are truth values, as they are to pandas. To DuckDB `yes`, `t` and `no` are as
-  well, and a class `yes` would be told as `True`: such columns are read as text, and the profile looks at it.
+- `true` and `false`, in whatever case, are truth values, as they are to pandas. To DuckDB `yes`, `t` and `no`
+  are as well, and a class `yes` would be told as `True`: such columns are read as text, and the profile
+  tells from the text which they are.
 - Types come from the sample. A value further down that does not fit makes the whole file be looked at
   (`whole`). DuckDB casts some values without a word (3.7 to the integer 4, a time to its date), so integers
   are read as doubles and dates as timestamps, and the profile tells from the values which they are.

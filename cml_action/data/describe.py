@@ -175,7 +175,7 @@ def _class_answer(found: Compared) -> tuple[Inline, ...]:
 
 
 def _title(answer: tuple[Inline, ...]) -> str:
-    """Write an answer as the title of a figure, which knows no code; long names are cut, for it is one line."""
+    """Write an answer as the title of a figure, which knows no code, with long names cut."""
     return "".join(_cut(piece.text) if isinstance(piece, Code) else str(piece) for piece in answer)
 
 

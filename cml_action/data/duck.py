@@ -126,14 +126,13 @@ def _view(
     else:
         source = csvfile.source(connection, dataset, spool.readable(dataset, scratch), whole=whole)
     # No text of the user's is in there but file and column names, which are quoted.
-    connection.execute(
-        f"CREATE TEMP VIEW {_VIEW} AS SELECT {_selection(connection, source)} FROM {source.sql}"
-    )
+    chosen = _selection(connection, source)
+    connection.execute(f"CREATE TEMP VIEW {_VIEW} AS SELECT {chosen} FROM {source.sql}")  # noqa: S608
     return source
 
 
 def _selection(connection: duckdb.DuckDBPyConnection, source: csvfile.Source) -> str:
-    """Name all columns; pandas' own kind of time with a zone, in nanoseconds, is one that Ibis does not know."""
+    """Name all columns. Ibis does not know pandas' kind of time with a zone, in nanoseconds."""
     odd = [name for name, kind in _types(connection, source.sql) if kind == "TIMESTAMPTZ_NS"]
     casts = ", ".join(f"CAST({_name(name)} AS TIMESTAMPTZ) AS {_name(name)}" for name in odd)
     return f"* REPLACE ({casts})" if odd else "*"
@@ -174,7 +173,7 @@ def _threads(connection: duckdb.DuckDBPyConnection) -> int:
 
 
 def _types(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[str, str]]:
-    rows = connection.execute(f"DESCRIBE SELECT * FROM {sql}").fetchall()
+    rows = connection.execute(f"DESCRIBE SELECT * FROM {sql}").fetchall()  # noqa: S608 -- quoted
     return [(str(row[0]), str(row[1])) for row in rows]
 
 

@@ -91,7 +91,8 @@ def _tell(error: Exception, dataset: DataSet) -> NoReturn:
 def _no_space(error: Exception, text: str) -> bool:
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     return full or any(
-        words in text for words in ("No space left", "File too large", "Disk quota", "max_temp_directory_size")
+        words in text
+        for words in ("No space left", "File too large", "Disk quota", "max_temp_directory_size")
     )
 
 

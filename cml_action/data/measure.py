@@ -169,8 +169,8 @@ def _field(column: ir.Column, name: str, maybe: Type | None) -> _Field:
             name=name,
             type="integer" if integer else "boolean",
             raw=column,
-            # DuckDB counts what is not asked for under the largest value of the type, which is common in small
-            # types: 255 in the bytes of pictures.
+            # DuckDB counts what is not asked for under the largest value of the type, which is common in
+            # small types: 255 in the bytes of pictures.
             value=column.cast("int64") if integer and not isinstance(kind, dt.UInt64) else column,
             axis=axis,
             told=told,
@@ -469,7 +469,8 @@ def _row(expression: ir.Table) -> dict[str, Any]:
 
 def _nested_label(label: str, dataset: DataSet) -> UsageError:
     return UsageError(
-        f"Column `{label}` of `{dataset.name}`, which `label` names, holds lists, objects or bytes: they are no classes.",
+        f"Column `{label}` of `{dataset.name}`, which `label` names, holds lists, objects or bytes: "
+        "they are no classes.",
         "Name a column of text, numbers, truth values or dates.",
         path=dataset.name,
     )

@@ -30,7 +30,7 @@ class _Sides:
     cache: tuple[Path, ...] = ()
 
     def hashes(self, name: str) -> tuple[str, str]:
-        """Return what DVC knows a data set by, at the base and at the head; several hashes where it is several."""
+        """Return the hashes that DVC knows a data set by, at the base and at the head."""
         return ", ".join(self.before(name).values()), ", ".join(self.after(name).values())
 
     def before(self, name: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Tables that cannot be read, through the program as a step runs it: a sentence, an exit code, nothing lost."""
+"""Tables that cannot be read, through the program as a step runs it: a sentence, and nothing lost."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -130,9 +131,7 @@ def test_histograms_count_every_value_in_bins_that_include_their_upper_edge(
     assert column.numbers is not None
     histogram = column.numbers.histogram
     edges = np.array(histogram.edges)
-    bins = pd.cut(values, edges, include_lowest=True, right=True)
-    # pandas widens the first bin by a thousandth to include its edge: it is counted here without.
-    expected = [int(((values > low) & (values <= high)).sum()) for low, high in zip(edges, edges[1:])]
+    expected = [int(((values > low) & (values <= high)).sum()) for low, high in itertools.pairwise(edges)]
     expected[0] += int((values == edges[0]).sum())
     assert list(histogram.counts) == expected
     assert (histogram.below, histogram.above) == (
@@ -140,7 +139,6 @@ def test_histograms_count_every_value_in_bins_that_include_their_upper_edge(
         int((values > edges[-1]).sum()),
     )
     assert sum(histogram.folded) == len(values)
-    assert len(bins) == len(values)
     assert len(histogram.counts) <= 21
 
 
@@ -231,6 +229,8 @@ def test_the_same_files_give_the_same_profile_whatever_the_number_of_threads(
     assert found[0]["duplicates"] == found[1]["duplicates"]
 
 
+ADA = '{"id":1,"name":"Ada","x":1.5}\n{"id":2,"name":"Grace, Hopper"}\n'
+ARROW = pa.table({"id": [1, 2, 3], "name": ["Ada", "Grace, Hopper", "two\nlines"], "x": [1.5, None, -2.0]})
 TEXT = 'id,name,x\n1,Ada,1.5\n2,"Grace, Hopper",\n3,"two\nlines",-2\n'
 
 
@@ -255,14 +255,14 @@ TEXT = 'id,name,x\n1,Ada,1.5\n2,"Grace, Hopper",\n3,"two\nlines",-2\n'
         ("no-end.csv", TEXT.rstrip()),
         (
             "t.jsonl",
-            '{"id":1,"name":"Ada","x":1.5}\n{"id":2,"name":"Grace, Hopper"}\n\n{"id":3,"name":"two\\nlines","x":-2.0}',
+            ADA + '\n\n{"id":3,"name":"two\\nlines","x":-2.0}',
         ),
         (
             "t.ndjson.gz",
-            '{"id":1,"name":"Ada","x":1.5}\n{"id":2,"name":"Grace, Hopper"}\n{"id":3,"x":-2.0,"name":"two\\nlines"}\n',
+            ADA + '{"id":3,"x":-2.0,"name":"two\\nlines"}\n',
         ),
         *(
-            (f"t.{kind}", pa.table({"id": [1, 2, 3], "name": ["Ada", "Grace, Hopper", "two\nlines"], "x": [1.5, None, -2.0]}))
+            (f"t.{kind}", ARROW)
             for kind in ("parquet", "arrow", "feather", "ipc")
         ),
     ],
@@ -423,7 +423,8 @@ def test_types_of_typed_files(tmp_path: Path) -> None:
     for name in ("t.parquet", "t.arrow", "t.ipc"):
         found = {each.name: each for each in profiled(tmp_path, name, table).columns}
         assert {key: column.type for key, column in found.items()} == {
-            "decimal": "number", "date": "date", "fraction": "datetime", "zone": "datetime", "pandas": "datetime",
+            "decimal": "number", "date": "date",
+            "fraction": "datetime", "zone": "datetime", "pandas": "datetime",
             "time": "time", "flag": "boolean", "list": "other", "object": "other", "bytes": "other",
             "category": "string", "half": "number", "nothing": found["nothing"].type,
         }  # fmt: skip
@@ -494,12 +495,12 @@ def test_numbers_of_json_lines_may_be_whole_or_not(tmp_path: Path) -> None:
     assert [each.type for each in found.columns] == ["number", "date"]
 
 
-def test_a_thousand_columns(tmp_path: Path) -> None:
-    header = ",".join(f"c{at}" for at in range(1000))
-    text = "\n".join([header, *(",".join(str(row * at) for at in range(1000)) for row in range(20))])
+def test_hundreds_of_columns(tmp_path: Path) -> None:
+    header = ",".join(f"c{at}" for at in range(300))
+    text = "\n".join([header, *(",".join(str(row * at) for at in range(300)) for row in range(20))])
     found = profiled(tmp_path, "t.csv", text + "\n")
-    assert len(found.columns) == 1000
-    assert found.columns[999].max == 19 * 999
+    assert len(found.columns) == 300
+    assert found.columns[299].max == 19 * 299
 
 
 def test_the_histogram_of_the_base_gives_the_edges(tmp_path: Path) -> None:
