@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from cml_action.report import Inline, Json, Unit
 
 _MOST_CLASSES = 50
+#: So many histograms are drawn in one figure at most, and so many of them open where there is no base.
+_MOST_PANELS, _FEW_PANELS = 60, 12
 _LONGEST_IN_TITLE = 40
 
 
@@ -71,10 +73,7 @@ def sections(found: Compared) -> tuple[Section, ...]:
     if head.classes:
         shown.append(_classes(found))
     shown.append(_columns(found))
-    figure = _histograms(found)
-    if figure:
-        shown.append(figure)
-    return tuple(shown)
+    return (*shown, *_histograms(found, moved))
 
 
 def facts(found: Compared) -> dict[str, Json]:
@@ -282,28 +281,51 @@ def _value(value: Value | None) -> Inline:
     return Code(value) if isinstance(value, str) else Quantity(value) if value is not None else None
 
 
-def _histograms(found: Compared) -> Section | None:
-    panels = []
-    for column in found.head.columns:
-        if column.numbers is None:
-            continue
-        histogram = column.numbers.histogram
-        sides = [Series(name="head", values=_normed(histogram.folded))]
-        old = found.base.column(column.name) if found.base else None
-        if old and old.numbers and old.numbers.histogram.edges == histogram.edges:
-            sides.insert(0, Series(name="base", values=_normed(old.numbers.histogram.folded)))
-        panels.append(
-            Panel(title=column.name, edges=histogram.edges, series=tuple(sides), unit=_unit(column))
+def _histograms(found: Compared, moved: Sequence[Shift]) -> tuple[Section, ...]:
+    """Return the distributions that moved, largest first and open, and all others, folded."""
+    drawn = [column for column in found.head.columns if column.numbers]
+    psi = {shift.name: shift.psi or 0 for shift in moved}
+    far = sorted(
+        (column for column in drawn if psi.get(column.name, 0) >= MODERATE_PSI),
+        key=lambda column: -psi[column.name],
+    )
+    rest = [column for column in drawn if column not in far]
+    shown = []
+    if far:
+        first, others = far[0], len(far) - 1
+        more = f", and {counted(others, 'other column')} moved" if others else ""
+        title = f"{_cut(first.name)} moved most (PSI {quantity(psi[first.name])}){more}"
+        shown.append(
+            _drawn(found, far, title, Text.of(f"{counted(len(far), 'distribution')} moved in "), folded=False)
         )
-    if not panels:
-        return None
-    sided = any(len(panel.series) > 1 for panel in panels)
+    if rest:
+        few = not moved and len(rest) <= _FEW_PANELS
+        title = "Share of rows by value"
+        what = "other distribution" if far else "distribution"
+        shown.append(_drawn(found, rest, title, Text.of(f"{counted(len(rest), what)} in "), folded=not few))
+    return tuple(shown)
+
+
+def _drawn(found: Compared, columns: Sequence[Column], title: str, lead: Text, *, folded: bool) -> Section:
+    panels = [_panel(found, column) for column in columns[:_MOST_PANELS]]
     figure = Figure(
-        title="Share of rows by value, base and head" if sided else "Share of rows by value",
+        title=title,
         alt=f"Histograms of {', '.join(panel.title for panel in panels)}",
         panels=tuple(panels),
     )
-    return Section(title=Text.of("Distributions in ", Code(found.head.name)), blocks=(figure,))
+    left_out = len(columns) - len(panels)
+    note = (Text.of(f"{left_out:,} more are not drawn; `result.json` has them all."),) if left_out else ()
+    return Section(title=Text.of(*lead.parts, Code(found.head.name)), blocks=(figure, *note), folded=folded)
+
+
+def _panel(found: Compared, column: Column) -> Panel:
+    assert column.numbers is not None  # noqa: S101 -- called with those that have
+    histogram = column.numbers.histogram
+    sides = [Series(name="head", values=_normed(histogram.folded))]
+    old = found.base.column(column.name) if found.base else None
+    if old and old.numbers and old.numbers.histogram.edges == histogram.edges:
+        sides.insert(0, Series(name="base", values=_normed(old.numbers.histogram.folded)))
+    return Panel(title=column.name, edges=histogram.edges, series=tuple(sides), unit=_unit(column))
 
 
 def _normed(counts: Sequence[int]) -> tuple[float, ...]:

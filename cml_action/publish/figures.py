@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
     from cml_action.report import Figure, Panel
 
-#: Dots an inch: 7.2 inches wide fill a comment (720 px) at twice its density.
-_DPI = 200
-_WIDE, _ROW, _AROUND = 7.2, 0.19, 0.8
+#: Twice the density of CSS, in which an inch has 96 px. No wider than this, words are readable on a phone.
+_DPI = 192
+_WIDE, _ROW, _AROUND = 4.8, 0.19, 0.8
 _SMALL_HIGH = 1.55
-_COLUMNS = 3
+_COLUMNS = 2
 _MOST_BARS, _MOST_PANELS = 20, 60
 _LONGEST_NAME, _LONGEST_TITLE = 24, 26
 
 
 def png(figure: Figure) -> bytes:
-    """Draw a figure and return it as a PNG with a transparent background."""
+    """Draw a figure and return it as a PNG with a transparent background, two dots for each CSS pixel."""
     bars = [panel for panel in figure.panels if panel.categories]
     bins = [panel for panel in figure.panels if panel.edges][:_MOST_PANELS]
     canvas = _draw_bars(bars[0]) if bars else _draw_histograms(bins)

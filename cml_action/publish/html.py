@@ -137,10 +137,11 @@ def _block(block: Block) -> str:
 def _figure(figure: Figure) -> str:
     from cml_action.publish.figures import png
 
-    image = base64.b64encode(png(figure)).decode()
+    drawn = png(figure)
+    image, width = base64.b64encode(drawn).decode(), int.from_bytes(drawn[16:20], "big") // 2  # in its header
     alt = escape(visible(figure.alt, longest=1000))
     caption = f"<figcaption>{words(figure.title)}</figcaption>"
-    return f'<figure>{caption}<img alt="{alt}" src="data:image/png;base64,{image}"></figure>'
+    return f'<figure>{caption}<img alt="{alt}" width="{width}" src="data:image/png;base64,{image}"></figure>'
 
 
 def _markdown(text: str) -> str:
