@@ -119,7 +119,9 @@ def test_a_base_that_cannot_be_read_and_a_label_that_is_new_are_no_faults_of_the
     assert "2 → 2 (0) rows, 1 → 2 (+1) columns" in step.report
 
 
-HOSTILE = ["@everyone", "a|b", "<img src=x onerror=alert(1)>", "[x](http://evil.example)", "\u202eabc", "x" * 300, "`y`", "two\nlines"]  # fmt: skip
+HOSTILE = ["@everyone", "a|b", "<img src=x onerror=alert(1)>", "[x](http://evil.example)", "\u202eabc",
+    "x" * 300, "`y`", "two\nlines",
+]  # fmt: skip
 
 
 def test_hostile_values_names_and_files_are_text(tmp_path: Path) -> None:

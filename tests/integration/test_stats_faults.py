@@ -94,7 +94,9 @@ def test_a_table_that_cannot_be_read_is_told_in_a_sentence(
     workspace: Path, tmp_path: Path, name: str
 ) -> None:
     content, message = BAD[name]
-    written(workspace / "bad" / name, content if isinstance(content, bytes) else content(tmp_path / "made"))
+    (workspace / "bad").mkdir()
+    made = content if isinstance(content, bytes) else content(tmp_path / "made")
+    (workspace / "bad" / name).write_bytes(made)
     step = stats(workspace, f"bad/{name}")
     assert step.code == 2, step.log
     assert message in step.log
