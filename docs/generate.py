@@ -1,8 +1,8 @@
 """Write what is said in several places from the one place that knows it: `make docs`.
 
 Inputs and outputs stand in `action.yml`, `docker/action.yml` and the README; their names, defaults and
-meanings come from `cml_action/inputs.py` and `cml_action/publish/outputs.py`. The schema of `cml.yaml` comes from its
-models. A test holds all of them to what this writes.
+meanings come from `cml_action/inputs.py` and `cml_action/publish/outputs.py`. The schema of `cml.yaml` comes
+from its models. A test holds all of them to what this writes.
 """
 
 from __future__ import annotations
