@@ -285,11 +285,8 @@ def _value(value: Value | None) -> Inline:
 def _histograms(found: Compared, moved: Sequence[Shift]) -> tuple[Section, ...]:
     """Return the distributions that moved, largest first and open, and all others, folded."""
     drawn = [column for column in found.head.columns if column.numbers]
-    psi = {shift.name: shift.psi or 0 for shift in moved}
-    far = sorted(
-        (column for column in drawn if psi.get(column.name, 0) >= MODERATE_PSI),
-        key=lambda column: -psi[column.name],
-    )
+    psi = {shift.name: shift.psi or 0 for shift in moved if shift.shifted}
+    far = sorted((column for column in drawn if column.name in psi), key=lambda column: -psi[column.name])
     rest = [column for column in drawn if column not in far]
     shown = []
     if far:
