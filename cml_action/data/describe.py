@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cml_action.data.profile import Column, Profile, Value
     from cml_action.report import Inline, Json, Unit
 
-_MOST_CLASSES = 50
+_MOST_CLASSES, _FEW_CLASSES = 50, 8
 #: So many histograms are drawn in one figure at most, and so many of them open where there is no base.
 _MOST_PANELS, _FEW_PANELS = 60, 12
 _LONGEST_IN_TITLE = 40
@@ -188,13 +188,16 @@ def _classes(found: Compared) -> Section:
     after, counts = _shares(head), dict(_class_counts(head))
     before = _shares(base) if base and base.classes else {}
     old = dict(_class_counts(base)) if base and base.classes else {}
-    names = list({**after, **before})[:_MOST_CLASSES]
-    sides = [Series(name="head", values=tuple(after.get(name, 0) for name in names))]
+    names = list({**after, **before})
+    # A figure may show the first few only: they are those that moved most.
+    drawn = sorted(names, key=lambda name: -abs(after.get(name, 0) - before.get(name, 0)))
+    drawn = drawn if before and len(names) > _FEW_CLASSES else names
+    sides = [Series(name="head", values=tuple(after.get(name, 0) for name in drawn))]
     if before:
-        sides.insert(0, Series(name="base", values=tuple(before.get(name, 0) for name in names)))
+        sides.insert(0, Series(name="base", values=tuple(before.get(name, 0) for name in drawn)))
     title = _title(_class_answer(found)) or "Balance of classes"
-    alt = "; ".join(f"{name} {quantity(after.get(name, 0), 'share')}" for name in names)
-    panel = Panel(title="", categories=tuple(names), series=tuple(sides), unit="share")
+    alt = "; ".join(f"{name} {quantity(after.get(name, 0), 'share')}" for name in drawn[:_MOST_CLASSES])
+    panel = Panel(title="", categories=tuple(drawn), series=tuple(sides), unit="share")
     figure = Figure(title=title, alt=f"Share of rows by class: {alt}", panels=(panel,))
     rows: list[tuple[Inline, ...]]
     if before:
@@ -208,12 +211,13 @@ def _classes(found: Compared) -> Section:
                 Quantity(after.get(name, 0), "share"),
                 Quantity(after.get(name, 0) - before.get(name, 0), "points", signed=True),
             )
-            for name in names
+            for name in names[:_MOST_CLASSES]
         ]
     else:
         columns = ("class", "rows", "share")
         rows = [
-            (Code(name), Quantity(counts[name], "count"), Quantity(after[name], "share")) for name in names
+            (Code(name), Quantity(counts[name], "count"), Quantity(after[name], "share"))
+            for name in names[:_MOST_CLASSES]
         ]
     table = Table(columns=columns, rows=tuple(rows), right=frozenset(range(1, len(columns))))
     return Section(title=Text.of("Classes in ", Code(head.label or "")), blocks=(figure, table))

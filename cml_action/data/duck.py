@@ -14,18 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import ibis
 import ibis.expr.datatypes as dt
 import pyarrow.parquet as pq
 
 from cml_action.data import csvfile, spool
 from cml_action.data.faults import explained
-from cml_action.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import duckdb
     import ibis.expr.types as ir
 
     from cml_action.data.tables import DataSet
@@ -122,7 +121,7 @@ def _view(
             sql=f"read_parquet({csvfile.files_literal(dataset.files)}, union_by_name = true)"
         )
     elif dataset.kind == "jsonl":
-        source = _json_lines(connection, dataset, spool.readable(dataset, scratch))
+        source = _json_lines(connection, spool.readable(dataset, scratch))
     else:
         source = csvfile.source(connection, dataset, spool.readable(dataset, scratch), whole=whole)
     # No text of the user's is in there but file and column names, which are quoted.
@@ -138,23 +137,17 @@ def _selection(connection: duckdb.DuckDBPyConnection, source: csvfile.Source) ->
     return f"* REPLACE ({casts})" if odd else "*"
 
 
-def _json_lines(
-    connection: duckdb.DuckDBPyConnection, dataset: DataSet, files: Sequence[Path]
-) -> csvfile.Source:
+def _json_lines(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> csvfile.Source:
     """Find the columns of JSON lines in all rows: in a sample, DuckDB would miss keys that come later.
 
-    :raises UsageError: there is no object in the files.
+    :raises duckdb.InvalidInputException: there is no object in the files; `explained` looks for the place.
     """
     place = csvfile.files_literal(files)
     options = f"format = 'newline_delimited', union_by_name = true, maximum_object_size = {_MAX_OBJECT}"
     sql = f"read_json({place}, {options}, sample_size = -1)"
     found = _types(connection, sql)
     if found == [("json", "JSON")]:  # what DuckDB says of a file without objects, and of one without keys
-        raise UsageError(
-            f"`{dataset.name}` has no columns: it holds no JSON object with a key.",
-            "Write one object a line, or remove the file.",
-            path=dataset.shown(dataset.files[0]),
-        )
+        raise duckdb.InvalidInputException("it holds no JSON object with a key")
     names = {name.lower() for name, _ in found}
     if any(name.rpartition("_")[0] in names for name in names):
         return csvfile.Source(sql=sql)  # `a_1` may be DuckDB's name for a key `A` beside `a`

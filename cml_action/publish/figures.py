@@ -58,7 +58,7 @@ def _draw_bars(panel: Panel) -> Canvas:
         axes.bar_label(drawn, shown, padding=3, color=INK, fontsize=8)
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
-    axes.margins(x=0.12)
+    axes.margins(x=0.12, y=0.01)
     axes.xaxis.set_visible(False)
     axes.tick_params(axis="y", length=0, labelsize=9)
     if sides > 1:

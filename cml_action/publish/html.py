@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from cml_action.publish.frame import Frame, checks_table, heading, sorted_checks, took
-from cml_action.publish.markdown import SPANS, visible
+from cml_action.publish.markdown import OPEN_ROWS, SPANS, visible
 from cml_action.quantity import NOTHING, quantity
 from cml_action.report import Code, Figure, Link, Markdown, Quantity, Section, Table, Text
 
@@ -161,8 +161,14 @@ def _table(table: Table) -> str:
         return f"<tr>{''.join(written)}</tr>"
 
     head = row("th", map(escape, table.columns))
-    body = "\n".join(row("td", map(_cell, cells)) for cells in table.rows)
-    return f'<div class="scroll"><table><thead>{head}</thead><tbody>\n{body}\n</tbody></table></div>'
+
+    def grid(rows: Iterable[tuple[Inline | tuple[Inline, ...], ...]]) -> str:
+        body = "\n".join(row("td", map(_cell, cells)) for cells in rows)
+        return f'<div class="scroll"><table><thead>{head}</thead><tbody>\n{body}\n</tbody></table></div>'
+
+    rest = table.rows[OPEN_ROWS:]
+    folded = f"\n<details><summary>{len(rest):,} more</summary>\n{grid(rest)}\n</details>" if rest else ""
+    return grid(table.rows[:OPEN_ROWS]) + folded
 
 
 def _cell(cell: Inline | tuple[Inline, ...]) -> str:

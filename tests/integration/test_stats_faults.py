@@ -66,7 +66,7 @@ BAD: dict[str, tuple[bytes | Callable[[Path], bytes], str]] = {
     "short.csv": (b"a,b\n1,2\n3\n", "`bad/short.csv` has 1 fields in line 3, but the header has 2"),
     "latin1.csv": (
         b"a,b\n1,2\n2,M\xfcller\n",
-        "`bad/latin1.csv` is not UTF-8: byte 12 (0xfc) in line 3",
+        "`bad/latin1.csv` is not UTF-8: byte 11 (0xfc) in line 3",
     ),
     "quote.csv": (b'a,b\n1,"x\n2,y\n', "`bad/quote.csv` has a quoted field that goes wrong"),
     "headless.csv": (b"\n1,2\n", "`bad/headless.csv` has no header: its first line is empty"),
@@ -83,7 +83,10 @@ BAD: dict[str, tuple[bytes | Callable[[Path], bytes], str]] = {
         "`bad/broken.jsonl` holds something else than one JSON object in line 2",
     ),
     "list.jsonl": (b'{"a":1}\n[1,2]\n', "in line 2: `[1,2]`"),
-    "nothing.jsonl": (b"\n\n", "`bad/nothing.jsonl` has no columns"),
+    "nothing.jsonl": (
+        b"\n\n",
+        "`bad/nothing.jsonl` cannot be read as jsonl: it holds no JSON object with a key",
+    ),
     "notes.txt": (b"hello\n", "`bad/notes.txt` is not of a known kind of table"),
     "train.csv.dvc": (b"outs: []\n", "`bad/train.csv.dvc` is a DVC pointer, not data"),
 }
