@@ -40,6 +40,8 @@ NULLS = (
 _DELIMITERS = ",;\t|"
 #: A longer row, or a longer field, is refused by DuckDB: 2 MiB by default, too little for texts.
 _MAX_LINE = 16 * 1024**2
+#: DuckDB takes sixteen such lines for a buffer if nobody says otherwise: all the memory that it has here.
+_BUFFER = _MAX_LINE
 _SAMPLE_ROWS = 20_480
 
 
@@ -123,7 +125,7 @@ def _options(delimiter: str) -> str:
     nulls = ", ".join(quoted(null) for null in NULLS)
     return (
         f"delim = {quoted(delimiter)}, quote = '\"', escape = '\"', header = true, skip = 0, comment = '', "
-        f"nullstr = [{nulls}], max_line_size = {_MAX_LINE}, strict_mode = true"
+        f"nullstr = [{nulls}], max_line_size = {_MAX_LINE}, buffer_size = {_BUFFER}, strict_mode = true"
     )
 
 
