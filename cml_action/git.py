@@ -55,15 +55,25 @@ def fetch_commit(folder: Path, commit: str, *, token: str, server_url: str) -> b
 
 
 def differs(folder: Path, commit: str, name: str) -> bool:
-    """Whether a path or glob in the work tree is not as it was at a commit."""
-    done = _run(folder, "diff", "--quiet", "--end-of-options", commit, "--", name)
-    return done.returncode != 0
+    """Whether a path or glob in the work tree is not as it was at a commit; a new file makes it differ."""
+    specs = _specs(name)
+    if _run(folder, "diff", "--quiet", "--end-of-options", commit, "--", *specs).returncode != 0:
+        return True
+    return bool(_ask(folder, "ls-files", "--others", "--", *specs))
+
+
+def _specs(name: str) -> tuple[str, str]:
+    """Return what Git shall take for a name that may be a path as it is, or a glob."""
+    return f":(literal){name}", f":(glob){name}"
 
 
 def export(folder: Path, commit: str, name: str, destination: Path) -> bool:
     """Write a path or glob as it was at a commit below a folder; whether there was anything."""
-    done = _run(folder, "archive", "--format=tar", commit, "--", name, timeout_s=_NETWORK_S)
-    if done.returncode != 0:
+    for spec in _specs(name):  # Git refuses one that matches nothing
+        done = _run(folder, "archive", "--format=tar", commit, "--", spec, timeout_s=_NETWORK_S)
+        if done.returncode == 0:
+            break
+    else:
         return False
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
         members = [each for each in archive.getmembers() if each.isfile()]  # no links

@@ -9,6 +9,9 @@ What is decided, and why:
   with pandas and shall find the same numbers.
 - Dates and times are recognised as ISO 8601 only. `01/02/2023` stays text: which is the month is a guess.
 - `007` stays text where DuckDB's sniffer sees it in its sample; later in the file it is read as 7.
+- `true` and `false`, in whatever case, are truth values, as they are to pandas. To DuckDB `yes`, `t` and `no`
+  are as well, and a class `yes` would be told as `True`: such columns are read as text, and the profile
+  tells from the text which they are.
 - Types come from the sample. A value further down that does not fit makes the whole file be looked at
   (`whole`). DuckDB casts some values without a word (3.7 to the integer 4, a time to its date), so integers
   are read as doubles and dates as timestamps, and the profile tells from the values which they are.
@@ -39,9 +42,8 @@ NULLS = (
 )  # fmt: skip
 _DELIMITERS = ",;\t|"
 #: A longer row, or a longer field, is refused by DuckDB: 2 MiB by default, too little for texts.
+#: The buffers are told their size: for compressed files they would be 16 times as large as this, each.
 _MAX_LINE = 16 * 1024**2
-#: DuckDB takes sixteen such lines for a buffer if nobody says otherwise: all the memory that it has here.
-_BUFFER = _MAX_LINE
 _SAMPLE_ROWS = 20_480
 
 
@@ -52,11 +54,13 @@ class Source:
     :param sql: what stands behind FROM.
     :param whole: columns read as doubles that were integers as far as the sample goes.
     :param days: columns read as timestamps that were dates as far as the sample goes.
+    :param flags: columns read as text that were truth values, in DuckDB's view, as far as the rows seen go.
     """
 
     sql: str
     whole: frozenset[str] = field(default_factory=frozenset)
     days: frozenset[str] = field(default_factory=frozenset)
+    flags: frozenset[str] = field(default_factory=frozenset)
 
 
 def quoted(value: str) -> str:
@@ -89,7 +93,9 @@ def source(connection: DuckDBPyConnection, dataset: DataSet, files: Sequence[Pat
             types[name] = _wider(types.get(name, told), told)
     integers = frozenset(name for name, kind in types.items() if kind == "BIGINT" and not whole)
     days = frozenset(name for name, kind in types.items() if kind == "DATE" and not whole)
+    flags = frozenset(name for name, kind in types.items() if kind == "BOOLEAN")
     read = types | dict.fromkeys(integers, "DOUBLE") | dict.fromkeys(days, "TIMESTAMP")
+    read |= dict.fromkeys(flags, "VARCHAR")
     parts = []
     for (delimiter, names), members in groups.items():
         columns = ", ".join(f"{quoted(name)}: {quoted(read[name])}" for name in names)
@@ -97,7 +103,7 @@ def source(connection: DuckDBPyConnection, dataset: DataSet, files: Sequence[Pat
             f"SELECT * FROM read_csv({files_literal(members)}, auto_detect = false, "  # noqa: S608 -- quoted
             f"columns = {{{columns}}}, {_options(delimiter)})"
         )
-    return Source(sql="(" + " UNION ALL BY NAME ".join(parts) + ")", whole=integers, days=days)
+    return Source(sql="(" + " UNION ALL BY NAME ".join(parts) + ")", whole=integers, days=days, flags=flags)
 
 
 def header(file: Path, dataset: DataSet) -> tuple[str, list[str]]:
@@ -125,7 +131,7 @@ def _options(delimiter: str) -> str:
     nulls = ", ".join(quoted(null) for null in NULLS)
     return (
         f"delim = {quoted(delimiter)}, quote = '\"', escape = '\"', header = true, skip = 0, comment = '', "
-        f"nullstr = [{nulls}], max_line_size = {_MAX_LINE}, buffer_size = {_BUFFER}, strict_mode = true"
+        f"nullstr = [{nulls}], max_line_size = {_MAX_LINE}, buffer_size = {2 * _MAX_LINE}, strict_mode = true"
     )
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cml_action.report import Inline, Json, Unit
 
 _MOST_CLASSES = 50
+_LONGEST_IN_TITLE = 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +25,16 @@ class Compared:
 
     :param hashes: what DVC knows the data by at the base and at the head, empty where it does not.
     :param unchanged: both sides hold the same bytes, so the base was not read again.
+    :param added: the base had no such data set.
+    :param why_not: why the base's side could not be read, one sentence.
     """
 
     head: Profile
     base: Profile | None = None
     hashes: tuple[str, str] = ("", "")
     unchanged: bool = False
+    added: bool = False
+    why_not: str = ""
 
 
 def summary(found: Compared) -> Text:
@@ -37,17 +42,25 @@ def summary(found: Compared) -> Text:
     head, base = found.head, found.base
     parts: list[Inline] = [Code(head.name), ": "]
     if base is None:
-        parts += [*_sizes(head), "; as it was in the base" if found.unchanged else ""]
+        parts += [*_sizes(head), _beside(found)]
     else:
         parts += [*_counted(base.rows, head.rows, "count"), " rows, "]
         columns = (len(base.columns), len(head.columns))
         if columns[0] == columns[1]:
-            parts += [Quantity(columns[1], "count"), " columns, "]
+            parts += [f"{counted(columns[1], 'column')}, "]
         else:
             parts += [*_counted(*columns, "count"), " columns, "]
         parts += [Quantity(base.size_bytes, "bytes"), " → ", Quantity(head.size_bytes, "bytes")]
     answer = _class_answer(found)
-    return Text.of(*parts, ". ", answer + "." if answer else "")
+    said = (" ", *answer, ".") if answer else ()
+    why_not = (f" Not compared: {found.why_not}",) if found.why_not else ()
+    return Text.of(*parts, ".", *said, *why_not)
+
+
+def _beside(found: Compared) -> str:
+    if found.unchanged:
+        return "; as it was in the base"
+    return "; new, the base has no such data set" if found.added else ""
 
 
 def sections(found: Compared) -> tuple[Section, ...]:
@@ -79,8 +92,7 @@ def facts(found: Compared) -> dict[str, Json]:
 
 def _sizes(profile: Profile) -> tuple[Inline, ...]:
     return (
-        *(Quantity(profile.rows, "count"), " rows, "),
-        *(Quantity(len(profile.columns), "count"), " columns, "),
+        f"{counted(profile.rows, 'row')}, {counted(len(profile.columns), 'column')}, ",
         Quantity(profile.size_bytes, "bytes"),
     )
 
@@ -143,25 +155,32 @@ def _row(base: float, head: float, unit: Unit) -> tuple[Inline, Inline, Inline]:
     return Quantity(base, unit), Quantity(head, unit), Quantity(head - base, between, signed=True)
 
 
-def _class_answer(found: Compared) -> str:
+def _class_answer(found: Compared) -> tuple[Inline, ...]:
     """Say which class moved most, or which is the largest."""
     head, base = found.head, found.base
     if not head.classes or not head.rows:
-        return ""
+        return ()
     after = _shares(head)
     if base is None or not base.classes:
         largest = max(after, key=lambda name: after[name])
-        return f"The largest class is `{largest}` with {quantity(after[largest], 'share')}"
+        return "The largest class is ", Code(largest), f" with {quantity(after[largest], 'share')}"
     before = _shares(base)
     moves = {name: after.get(name, 0) - before.get(name, 0) for name in {**before, **after}}
     most = max(moves, key=lambda name: abs(moves[name]))
     if abs(moves[most]) < NOTABLE:
-        return "The balance of classes is as it was"
+        return ("The balance of classes is as it was",)
     verb = "rose" if moves[most] > 0 else "fell"
-    return (
-        f"`{most}` {verb} from {quantity(before.get(most, 0), 'share')}"
-        f" to {quantity(after.get(most, 0), 'share')} of the rows"
-    )
+    was, now = quantity(before.get(most, 0), "share"), quantity(after.get(most, 0), "share")
+    return Code(most), f" {verb} from {was} to {now} of the rows"
+
+
+def _title(answer: tuple[Inline, ...]) -> str:
+    """Write an answer as the title of a figure, which knows no code, with long names cut."""
+    return "".join(_cut(piece.text) if isinstance(piece, Code) else str(piece) for piece in answer)
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _LONGEST_IN_TITLE else f"{name[: _LONGEST_IN_TITLE - 1]}…"
 
 
 def _classes(found: Compared) -> Section:
@@ -173,7 +192,7 @@ def _classes(found: Compared) -> Section:
     sides = [Series(name="head", values=tuple(after.get(name, 0) for name in names))]
     if before:
         sides.insert(0, Series(name="base", values=tuple(before.get(name, 0) for name in names)))
-    title = (_class_answer(found) or "Balance of classes").replace("`", "")
+    title = _title(_class_answer(found)) or "Balance of classes"
     alt = "; ".join(f"{name} {quantity(after.get(name, 0), 'share')}" for name in names)
     panel = Panel(title="", categories=tuple(names), series=tuple(sides), unit="share")
     figure = Figure(title=title, alt=f"Share of rows by class: {alt}", panels=(panel,))

@@ -1,7 +1,7 @@
 """DuckDB behind Ibis: opening files of each kind as one table, and the aggregates that only DuckDB has.
 
-Everything here that another engine must offer as well is small: a table to read, `answer`, and `smallest`,
-`bins`, `counts` and `tally`.
+Everything here that another engine must offer as well is small: a table to read, and `smallest`, `bins`,
+`counts` and `tally`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import tempfile
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ import pyarrow.parquet as pq
 
 from cml_action.data import csvfile, spool
 from cml_action.data.faults import explained
+from cml_action.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,13 +29,19 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from cml_action.data.tables import DataSet
+    from cml_action.log import Bar
 
 #: DuckDB's own memory. CSV buffers, Python and Arrow come on top: about 200 MB.
 MEMORY_BYTES = 224 * 1024**2
 #: A dataset's columns need buffers of their own, which a table with thousands of them would not find above.
 MEMORY_PER_COLUMN_BYTES = 2 * 1024**2
-_VIEW = "data"
-_MAX_OBJECT = 64 * 1024**2
+#: What a table of distinct values takes at least, of each thread: measured with DuckDB 2.0.
+_DISTINCT_BYTES = 1024**2
+_VIEW, _ARROW = "data", "arrow"
+#: Seconds between two looks at how far a query has come.
+LOOK_EVERY_S = 0.5
+#: A larger JSON object is refused. The engine takes twice as much for a buffer, one for each thread.
+_MAX_OBJECT = 16 * 1024**2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +50,14 @@ class Opened:
 
     :param whole: columns of doubles that may all be integers (see `csvfile`).
     :param days: columns of timestamps that may all be dates.
+    :param flags: columns of text that may all be truth values.
     """
 
     table: ir.Table
+    connection: duckdb.DuckDBPyConnection
     whole: frozenset[str] = frozenset()
     days: frozenset[str] = frozenset()
+    flags: frozenset[str] = frozenset()
 
 
 @contextlib.contextmanager
@@ -76,12 +87,23 @@ def opened(
             with explained(dataset):
                 # Timestamps with a zone are told in UTC on every machine.
                 connection.execute("SET TimeZone = 'UTC'")
+                # Without these, nothing is told of how far a query has come.
+                connection.execute("SET enable_progress_bar = true")
+                connection.execute("SET enable_progress_bar_print = false")
+                if dataset.kind == "jsonl" and memory_limit_bytes is None:
+                    connection.execute(f"SET memory_limit = '{_memory_for_json(connection)}B'")
                 source = _view(connection, dataset, Path(scratch), whole=whole)
                 table = backend.table(_VIEW)
                 needed = len(table.columns) * MEMORY_PER_COLUMN_BYTES
                 if memory_limit_bytes is None and needed > MEMORY_BYTES:
                     connection.execute(f"SET memory_limit = '{needed}B'")
-                yield Opened(table=table, whole=source.whole, days=source.days)
+                yield Opened(
+                    table=table,
+                    connection=connection,
+                    whole=source.whole,
+                    days=source.days,
+                    flags=source.flags,
+                )
         finally:
             connection.close()
 
@@ -91,27 +113,107 @@ def _view(
 ) -> csvfile.Source:
     """Name the files of the data set `data` for this connection."""
     if dataset.kind == "arrow":
-        connection.register(_VIEW, spool.arrow(dataset, scratch))
-        return csvfile.Source(sql=_VIEW)
-    if dataset.kind == "parquet":
+        connection.register(_ARROW, spool.arrow(dataset, scratch))
+        source = csvfile.Source(sql=_ARROW)
+    elif dataset.kind == "parquet":
         if len(dataset.files) > 1:
             spool.same_columns(dataset, [pq.read_schema(file).names for file in dataset.files])
         source = csvfile.Source(
             sql=f"read_parquet({csvfile.files_literal(dataset.files)}, union_by_name = true)"
         )
     elif dataset.kind == "jsonl":
-        # All rows are looked at: from a sample, DuckDB would leave out keys that come later, without a word.
-        files = csvfile.files_literal(spool.readable(dataset, scratch))
-        options = (
-            "format = 'newline_delimited', union_by_name = true, sample_size = -1, "
-            f"maximum_object_size = {_MAX_OBJECT}"
-        )
-        source = csvfile.Source(sql=f"read_json({files}, {options})")
+        source = _json_lines(connection, dataset, spool.readable(dataset, scratch))
     else:
         source = csvfile.source(connection, dataset, spool.readable(dataset, scratch), whole=whole)
     # No text of the user's is in there but file and column names, which are quoted.
-    connection.execute(f"CREATE TEMP VIEW {_VIEW} AS SELECT * FROM {source.sql}")  # noqa: S608
+    chosen = _selection(connection, source)
+    connection.execute(f"CREATE TEMP VIEW {_VIEW} AS SELECT {chosen} FROM {source.sql}")  # noqa: S608
     return source
+
+
+def _selection(connection: duckdb.DuckDBPyConnection, source: csvfile.Source) -> str:
+    """Name all columns. Ibis does not know pandas' kind of time with a zone, in nanoseconds."""
+    odd = [name for name, kind in _types(connection, source.sql) if kind == "TIMESTAMPTZ_NS"]
+    casts = ", ".join(f"CAST({_name(name)} AS TIMESTAMPTZ) AS {_name(name)}" for name in odd)
+    return f"* REPLACE ({casts})" if odd else "*"
+
+
+def _json_lines(
+    connection: duckdb.DuckDBPyConnection, dataset: DataSet, files: Sequence[Path]
+) -> csvfile.Source:
+    """Find the columns of JSON lines in all rows: in a sample, DuckDB would miss keys that come later.
+
+    :raises UsageError: there is no object in the files.
+    """
+    place = csvfile.files_literal(files)
+    options = f"format = 'newline_delimited', union_by_name = true, maximum_object_size = {_MAX_OBJECT}"
+    sql = f"read_json({place}, {options}, sample_size = -1)"
+    found = _types(connection, sql)
+    if found == [("json", "JSON")]:  # what DuckDB says of a file without objects, and of one without keys
+        raise UsageError(
+            f"`{dataset.name}` has no columns: it holds no JSON object with a key.",
+            "Write one object a line, or remove the file.",
+            path=dataset.shown(dataset.files[0]),
+        )
+    names = {name.lower() for name, _ in found}
+    if any(name.rpartition("_")[0] in names for name in names):
+        return csvfile.Source(sql=sql)  # `a_1` may be DuckDB's name for a key `A` beside `a`
+    # Given the columns, DuckDB does not read all rows again for them with every query.
+    columns = ", ".join(f"{csvfile.quoted(name)}: {csvfile.quoted(kind)}" for name, kind in found)
+    return csvfile.Source(sql=f"read_json({place}, {options}, columns = {{{columns}}})")
+
+
+def _memory_for_json(connection: duckdb.DuckDBPyConnection) -> int:
+    return MEMORY_BYTES + 2 * _MAX_OBJECT * _threads(connection)
+
+
+def _threads(connection: duckdb.DuckDBPyConnection) -> int:
+    ((threads,),) = connection.execute("SELECT current_setting('threads')").fetchall()
+    return int(threads)
+
+
+def _types(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[str, str]]:
+    rows = connection.execute(f"DESCRIBE SELECT * FROM {sql}").fetchall()  # noqa: S608 -- quoted
+    return [(str(row[0]), str(row[1])) for row in rows]
+
+
+def _name(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+@contextlib.contextmanager
+def followed(source: Opened, progress: Bar | None, amount: float) -> Iterator[None]:
+    """Advance a bar by `amount` in all while a query runs, as DuckDB tells how far it has come.
+
+    After an error the bar is where it was, for the query may be asked again in another way.
+    """
+    if progress is None:
+        yield
+        return
+    done, told = threading.Event(), 0.0
+
+    def look() -> None:
+        nonlocal told
+        while not done.wait(LOOK_EVERY_S):
+            now = max(told, source.connection.query_progress() / 100 * amount)  # -1 before it begins
+            progress.advance(now - told)
+            told = now
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    reached = 0.0
+    try:
+        yield
+        reached = amount
+    finally:
+        done.set()
+        watcher.join()
+        progress.advance(reached - told)
+
+
+def distinct_together(source: Opened) -> int:
+    """Tell of how many columns distinct values are counted at once: each takes a table for each thread."""
+    return max(1, MEMORY_BYTES // 2 // (_DISTINCT_BYTES * _threads(source.connection)))
 
 
 def answer(query: ir.Table) -> list[dict[str, Any]]:

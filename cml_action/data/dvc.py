@@ -89,6 +89,10 @@ class Pulled:
         }
 
 
+class MissingDataError(OutsideError):
+    """What Git says was tracked is neither in the cache nor on the remote."""
+
+
 @dataclass
 class _Heard:
     """Errors that DVC logged or handed to a callback instead of raising them."""
@@ -178,7 +182,8 @@ def read_base(
 
     It is taken from the cache, else from the remote.
 
-    :raises OutsideError: the remote lacks it, refuses, or cannot be reached.
+    :raises MissingDataError: neither the cache nor the remote has it.
+    :raises OutsideError: the remote refuses, or cannot be reached.
     """
     from dvc.api import DVCFileSystem
 
@@ -195,7 +200,7 @@ def read_base(
                     files.get(place, str(target), recursive=True)
                     bar.advance()
         except FileNotFoundError as error:
-            raise OutsideError(
+            raise MissingDataError(
                 f"`{name}` as it was at {revision[:7]} is neither in the cache nor on the remote: {error}.",
                 "Push it from where it was made: `dvc push --all-commits`.",
             ) from error
@@ -314,6 +319,12 @@ def covers(tracked: Sequence[Tracked], name: str) -> bool:
     return bool(_hits(name, tracked))
 
 
+def versions(tracked: Sequence[Tracked], name: str) -> dict[str, str]:
+    """Return what DVC tracks of a file, folder or glob, or around it: the hashes by their paths."""
+    hits = _hits(name, tracked)
+    return {each.path: each.hash for each in tracked if hits and _is_wanted(each, hits)}
+
+
 def _resolve(targets: Sequence[str], tracked: Sequence[Tracked], repo: Repo) -> list[str]:
     """Return targets as DVC takes them; paths that stand for several outputs become those outputs."""
     found: list[str] = []
@@ -339,6 +350,7 @@ def _hits(target: str, tracked: Sequence[Tracked]) -> list[str]:
         if name in {".", each.path, each.source}
         or each.path.startswith(f"{name}/")
         or fnmatch.fnmatchcase(each.path, name)
+        or fnmatch.fnmatchcase(each.path, name.replace("**/", ""))  # which stands for no folder, too
         or fnmatch.fnmatchcase(each.source, name)
     ]
 

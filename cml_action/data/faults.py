@@ -89,8 +89,11 @@ def _tell(error: Exception, dataset: DataSet) -> NoReturn:
 
 
 def _no_space(error: Exception, text: str) -> bool:
-    full = isinstance(error, OSError) and error.errno == errno.ENOSPC
-    return full or "No space left" in text or "max_temp_directory_size" in text
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return full or any(
+        words in text
+        for words in ("No space left", "File too large", "Disk quota", "max_temp_directory_size")
+    )
 
 
 def _check_parquet(file: Path, dataset: DataSet, error: Exception) -> None:

@@ -20,6 +20,7 @@ from cml_action.data.profile import (
     Column,
     Frequency,
     Histogram,
+    NoLabelError,
     Numbers,
     Profile,
     Quantile,
@@ -49,9 +50,12 @@ _MAX_TEXT = 256
 _MAX_FLOAT = 1.7976931348623157e308
 #: Whole numbers above are not exact as doubles.
 _EXACT_INTEGER = 2**53
-_LARGEST_INTEGER = 2**63 - 1
-#: Decimals of more digits may not fit into 64 bits.
-_INT64_DIGITS = 18
+#: Under these values DuckDB counts all that is not asked for, by the type.
+_OTHERS = ("", 2**63 - 1, 2**64 - 1)
+#: What is a truth value in a text file, in whatever case.
+_TRUTHS = ("true", "false")
+#: Each of the two reads is so many percent of the work.
+_HALF = 50.0
 #: So many columns are named in a message.
 _NAMED = 20
 _DAY_S = 86_400
@@ -92,8 +96,6 @@ def measure(  # noqa: PLR0913 - the arguments of `profile`
     :param whole: look at all rows of a CSV to tell its types.
     :raises MisjudgedTypesError: that is needed.
     """
-    if progress is not None:
-        progress.total(2)
     with duck.opened(
         dataset, memory_limit_bytes=memory_limit_bytes, temporary=temporary, whole=whole
     ) as source:
@@ -102,29 +104,35 @@ def measure(  # noqa: PLR0913 - the arguments of `profile`
             raise _no_label(label, names, dataset)
         # Names of our own: a table's may be anything, ours among them.
         table = source.table.select(**{f"c{i}": source.table[name] for i, name in enumerate(names)})
-        fields = [
-            _field(table[f"c{i}"], name, whole=name in source.whole, day=name in source.days)
-            for i, name in enumerate(names)
-        ]
-        look = _look(table, fields)
-        if progress is not None:
-            progress.advance()
+        fields = [_field(table[f"c{i}"], name, _maybe(name, source)) for i, name in enumerate(names)]
+        if label is not None and fields[names.index(label)].value is None:
+            raise _nested_label(label, dataset)
+        with duck.followed(source, progress, _HALF):
+            look = _look(table, fields)
         rows = look["rows"]
         if label is not None:
             _few_classes(look[f"distinct{names.index(label)}"] // 2, label, dataset)
         sample = _Sample.of(look["sample"], weights=None)
         if sample.distinct < min(SAMPLE_ROWS // 4, look["distinct"]) and look["distinct"] <= EXACT_ROWS:
             sample = _distinct_sample(table, fields)
-        found = [_judged(field, i, look) for i, field in enumerate(fields)]
+        try:
+            found = [_judged(field, i, look) for i, field in enumerate(fields)]
+        except MisjudgedTypesError:
+            if progress is not None:
+                progress.advance(-_HALF)  # all is read again
+            raise
         plan = [
             _plan(field, i, look, sample, edges.column(field.name) if edges else None)
             for i, field in enumerate(found)
         ]
         exact = rows <= EXACT_ROWS and rows * len(names) <= EXACT_CELLS
         place = names.index(label) if label is not None else None
-        counted = _count(table, found, plan, exact=exact, label=place)
-        if progress is not None:
-            progress.advance()
+        counted: dict[str, Any] = {}
+        together = duck.distinct_together(source) if exact else len(found)
+        groups = [range(at, min(at + together, len(found))) for at in range(0, len(found), together)]
+        for group in groups:
+            with duck.followed(source, progress, _HALF / len(groups)):
+                counted |= _count(table, found, plan, group, exact=exact, label=place)
     columns = tuple(_column(field, i, look, plan[i], counted) for i, field in enumerate(found))
     classes = _frequencies(counted["classes"], found[place].type) if place is not None else ()
     if label is not None:
@@ -142,7 +150,15 @@ def measure(  # noqa: PLR0913 - the arguments of `profile`
     )
 
 
-def _field(column: ir.Column, name: str, *, whole: bool, day: bool) -> _Field:
+def _maybe(name: str, source: duck.Opened) -> Type | None:
+    if name in source.whole:
+        return "integer"
+    if name in source.days:
+        return "date"
+    return "boolean" if name in source.flags else None
+
+
+def _field(column: ir.Column, name: str, maybe: Type | None) -> _Field:
     """Tell how a column is measured by its type."""
     kind = column.type()
     if isinstance(kind, (dt.Boolean, dt.Integer)):
@@ -153,15 +169,13 @@ def _field(column: ir.Column, name: str, *, whole: bool, day: bool) -> _Field:
             name=name,
             type="integer" if integer else "boolean",
             raw=column,
-            value=column,
+            # DuckDB counts what is not asked for under the largest value of the type, which is common in
+            # small types: 255 in the bytes of pictures.
+            value=column.cast("int64") if integer and not isinstance(kind, dt.UInt64) else column,
             axis=axis,
             told=told,
         )
     if isinstance(kind, (dt.Floating, dt.Decimal)):
-        if isinstance(kind, dt.Decimal) and kind.scale == 0 and (kind.precision or 0) > _INT64_DIGITS:
-            maybe: Type | None = None  # hugeint; told as a number, as pandas does
-        else:
-            maybe = "integer" if whole else None
         number = column.cast("float64")
         axis = number.between(-_MAX_FLOAT, _MAX_FLOAT).ifelse(number, ibis.null())
         raw = number.isnan().ifelse(ibis.null(), number) if isinstance(kind, dt.Floating) else number
@@ -177,13 +191,15 @@ def _field(column: ir.Column, name: str, *, whole: bool, day: bool) -> _Field:
             value=axis,
             axis=axis,
             told=column,
-            maybe="date" if day else None,
+            maybe=maybe,
         )
     if isinstance(kind, (dt.String, dt.UUID, dt.Time)):
         text = column.cast("string")
         listed = (text.length() <= _MAX_TEXT).ifelse(text, ibis.null())
         kind_name: Type = "time" if isinstance(kind, dt.Time) else "string"
-        return _Field(name=name, type=kind_name, raw=column, value=listed, axis=None, told=column)
+        return _Field(
+            name=name, type=kind_name, raw=column, value=listed, axis=None, told=column, maybe=maybe
+        )
     return _Field(name=name, type="other", raw=column, value=None, axis=None, told=None)
 
 
@@ -219,6 +235,8 @@ def _look(table: ir.Table, fields: Sequence[_Field]) -> dict[str, Any]:
             asked[f"fractions{i}"] = (field.axis != field.axis.floor()).sum()
         elif field.maybe == "date" and field.axis is not None:
             asked[f"fractions{i}"] = (field.axis % _DAY_S != 0).sum()
+        elif field.maybe == "boolean":
+            asked[f"fractions{i}"] = (~_folded(field.raw).isin(_TRUTHS)).sum()
     return duck.answer(table.aggregate(**asked))[0]
 
 
@@ -292,11 +310,23 @@ def _judged(field: _Field, i: int, look: Mapping[str, Any]) -> _Field:
         return field
     if field.maybe == "integer" and held and max(-look[f"min{i}"], look[f"max{i}"]) > _EXACT_INTEGER:
         raise MisjudgedTypesError(f"Column `{field.name}` holds integers of more than 53 bits.")
+    if field.maybe == "boolean":
+        truth = _folded(field.raw) == _TRUTHS[0]
+        return replace(field, type="boolean", raw=truth, value=truth, told=None)
     return replace(field, type=field.maybe)
+
+
+def _folded(text: ir.Column) -> Any:
+    return text.cast("string").lower()
 
 
 def _plan(field: _Field, i: int, look: Mapping[str, Any], sample: _Sample, base: Column | None) -> _Plan:
     common = sample.values(i) if field.value is not None else Counter()
+    if field.type == "boolean" and field.maybe is not None:
+        truths: Counter[Any] = Counter()
+        for text, count in common.items():
+            truths[text.lower() == _TRUTHS[0]] += count
+        common = truths
     values: list[Any]
     if len(common) <= MOST_COUNTED:
         values = list(common)
@@ -326,11 +356,20 @@ def _span(field: _Field, i: int, look: Mapping[str, Any]) -> tuple[float, float]
 
 
 def _count(
-    table: ir.Table, fields: Sequence[_Field], plan: Sequence[_Plan], *, exact: bool, label: int | None
+    table: ir.Table,
+    fields: Sequence[_Field],
+    plan: Sequence[_Plan],
+    group: range,
+    *,
+    exact: bool,
+    label: int | None,
 ) -> dict[str, Any]:
-    """Ask what the second read tells."""
+    """Ask what the second read tells of some columns."""
     asked: dict[str, Any] = {"rows": table.count()}
-    for i, field in enumerate(fields):
+    for i in group:
+        field = fields[i]
+        if i == label:
+            asked["classes"] = duck.tally(field.value)
         if plan[i].grid and field.axis is not None:
             asked[f"bins{i}"] = duck.bins(field.axis, plan[i].grid)
             if exact:
@@ -338,15 +377,11 @@ def _count(
         if exact and field.type != "other":
             asked[f"distinct{i}"] = field.raw.nunique()
         if plan[i].values and field.value is not None and not plan[i].binned:
-            # These two are the keys under which DuckDB counts all others.
-            apart = [
-                value for value in plan[i].values if value in ("", _LARGEST_INTEGER) and value is not True
-            ]
+            apart = [value for value in plan[i].values if value in _OTHERS]
             asked[f"counts{i}"] = duck.counts(field.value, [v for v in plan[i].values if v not in apart])
-            if apart:
-                asked[f"apart{i}"] = (field.value == apart[0]).sum()
-    if label is not None and fields[label].value is not None:
-        asked["classes"] = duck.tally(fields[label].value)
+            for value in apart:
+                same = field.value == ibis.literal(value, type=field.value.type())
+                asked[f"apart{i}:{value}"] = same.sum()
     return duck.answer(table.aggregate(**asked))[0]
 
 
@@ -361,8 +396,8 @@ def _column(
         found = dict(counted.get(f"counts{i}") or ())
         tallies = {value: found.get(value, 0) for value in plan.values}
     for value in tallies:
-        if f"apart{i}" in counted and value in ("", _LARGEST_INTEGER):
-            tallies[value] = counted[f"apart{i}"] or 0
+        if f"apart{i}:{value}" in counted:
+            tallies[value] = counted[f"apart{i}:{value}"] or 0
     top = _frequencies(tallies, field.type)
     complete = sum(tallies.values()) == held
     distinct = counted.get(f"distinct{i}", len(top) if complete else min(look[f"distinct{i}"], held))
@@ -372,8 +407,8 @@ def _column(
         nulls=rows - held,
         distinct=distinct,
         distinct_exact=complete or f"distinct{i}" in counted,
-        min=_told(look.get(f"min{i}"), field.type),
-        max=_told(look.get(f"max{i}"), field.type),
+        min=_told(look.get(f"min{i}"), field.type) if field.told is not None else None,
+        max=_told(look.get(f"max{i}"), field.type) if field.told is not None else None,
         top=top if complete else top[:TOP],
         complete=complete,
         numbers=_numbers(i, look, plan, counted) if plan.grid else None,
@@ -433,11 +468,20 @@ def _json(value: Any) -> Any:
     return 0.0 if isinstance(value, float) and value == 0 else value
 
 
-def _no_label(label: str, names: Sequence[str], dataset: DataSet) -> UsageError:
+def _nested_label(label: str, dataset: DataSet) -> UsageError:
+    return UsageError(
+        f"Column `{label}` of `{dataset.name}`, which `label` names, holds lists, objects or bytes: "
+        "they are no classes.",
+        "Name a column of text, numbers, truth values or dates.",
+        path=dataset.name,
+    )
+
+
+def _no_label(label: str, names: Sequence[str], dataset: DataSet) -> NoLabelError:
     near = difflib.get_close_matches(label, names, n=1, cutoff=0.5)
     shown = ", ".join(f"`{name}`" for name in names[:_NAMED]) + (" …" if len(names) > _NAMED else "")
     meant = f"Did you mean `{near[0]}`? " if near else ""
-    return UsageError(
+    return NoLabelError(
         f"`{dataset.name}` has no column `{label}`, which `label` names.",
         f"{meant}Its columns are: {shown}.",
         path=dataset.name,

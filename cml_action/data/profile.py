@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
+from cml_action.errors import UsageError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -20,6 +22,10 @@ Value: TypeAlias = bool | int | float | str
 
 #: Quantiles that are told of each column of numbers or moments.
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+
+
+class NoLabelError(UsageError):
+    """The column that holds the class is not there."""
 
 
 class _Model(BaseModel):
@@ -166,7 +172,8 @@ def moment(seconds: float) -> str:
         when = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=seconds)
     except OverflowError:
         return f"{seconds:.0f} s"
-    return when.replace(tzinfo=None).isoformat(sep=" ", timespec="seconds")
+    text = when.replace(tzinfo=None).isoformat(sep=" ")
+    return text.rstrip("0") if when.microsecond else text
 
 
 def profile(
@@ -191,7 +198,7 @@ def profile(
     :param memory_limit_bytes: of the engine; Python and read buffers take about 200 MB besides. By default
         224 MiB, more for hundreds of columns.
     :param edges: count the histograms into the bins of this profile, to compare the two.
-    :param progress: told of each read, two in all.
+    :param progress: advanced by 100 in all, as the engine tells how far its two reads have come.
     :raises UsageError: a file cannot be read (file and line are named), the label is not there, or has more
         than 1,000 classes.
     :raises OutsideError: the disk is full, or the memory limit too small.

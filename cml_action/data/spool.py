@@ -89,8 +89,15 @@ def arrow(dataset: DataSet, scratch: Path) -> Dataset:
     files = [_arrow_file(file, scratch / f"{number}.arrow") for number, file in enumerate(dataset.files)]
     schemas = [pyarrow.ipc.open_file(str(file)).schema for file in files]
     same_columns(dataset, [schema.names for schema in schemas])
-    schema = pa.unify_schemas(schemas, promote_options="permissive")
+    schema = _known(pa.unify_schemas(schemas, promote_options="permissive"))
     return opened([str(file) for file in files], format="ipc", schema=schema)
+
+
+def _known(schema: pa.Schema) -> pa.Schema:
+    """Widen the numbers of 16 bits, which DuckDB does not take from Arrow."""
+    return pa.schema(
+        [each.with_type(pa.float32()) if pa.types.is_float16(each.type) else each for each in schema]
+    )
 
 
 def _arrow_file(file: Path, copy: Path) -> Path:

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 from cml_action import git
 from cml_action.data import describe, dvc
-from cml_action.data.profile import profile
+from cml_action.data.profile import NoLabelError, profile
 from cml_action.data.tables import find, kind_of
 from cml_action.errors import UsageError
+from cml_action.quantity import counted
 from cml_action.report import Code, Report, Text
 
 if TYPE_CHECKING:
     from cml_action.data.dvc import Tracked
     from cml_action.data.profile import Profile
+    from cml_action.data.tables import DataSet
     from cml_action.job import Job
 
 
@@ -28,25 +30,28 @@ class _Sides:
     cache: tuple[Path, ...] = ()
 
     def hashes(self, name: str) -> tuple[str, str]:
-        """Return what DVC knows a data set by, at the base and at the head."""
-        return _hash(self.base, name), _hash(self.head, name)
+        """Return the hashes that DVC knows a data set by, at the base and at the head."""
+        return ", ".join(self.before(name).values()), ", ".join(self.after(name).values())
+
+    def before(self, name: str) -> dict[str, str]:
+        return dvc.versions(self.base, name)
+
+    def after(self, name: str) -> dict[str, str]:
+        return dvc.versions(self.head, name)
 
 
 def run(job: Job) -> Report:
     """Profile what `data` names, else what changed since the base."""
     sides = _sides(job)
-    names = job.inputs.data or _changed(job, sides)
-    report = Report(facts={"stats": []})
-    if not names and not job.inputs.data:
-        report += Report(summary=_nothing(job, sides))
+    removed = () if job.inputs.data else _removed(job, sides)
+    names = job.inputs.data or _changed(job, sides, removed)
     found = [_compare(job, sides, name) for name in names]
+    report = Report(facts={"stats": [describe.facts(each) for each in found]})
     for each in found:
         report += Report(summary=(describe.summary(each),), sections=describe.sections(each))
-    removed = [
-        each for each in sides.base if kind_of(Path(each.path)) and not dvc.covers(sides.head, each.path)
-    ]
-    report += Report(summary=tuple(Text.of(Code(each.path), " was removed.") for each in removed))
-    return report + Report(facts={"stats": [describe.facts(each) for each in found]})
+    if not names and not removed:
+        report += Report(summary=_nothing(job, sides))
+    return report + Report(summary=tuple(Text.of(Code(name), " was removed.") for name in removed))
 
 
 def _sides(job: Job) -> _Sides:
@@ -59,18 +64,31 @@ def _sides(job: Job) -> _Sides:
     )
 
 
-def _changed(job: Job, sides: _Sides) -> tuple[str, ...]:
+def _removed(job: Job, sides: _Sides) -> tuple[str, ...]:
+    """Return what DVC tracked at the base and tracks no more, as far as it is not in Git now."""
+    gone = (each for each in sides.base if not dvc.covers(sides.head, each.path))
+    return tuple(
+        each.path
+        for each in gone
+        if (each.is_dir or kind_of(Path(each.path))) and not (job.project / each.path).exists()
+    )
+
+
+def _changed(job: Job, sides: _Sides, removed: tuple[str, ...]) -> tuple[str, ...]:
     """Return the data sets of the policy, else the tables that DVC tracks: those that changed."""
     if job.policy and job.policy.data:
         names = tuple(each.path for each in job.policy.data)
     else:
         names = tuple(each.path for each in sides.head if _is_table(job.project / each.path, each))
-    if not names:
+        absent = [each.path for each in sides.head if each.is_dir and not (job.project / each.path).exists()]
+        for name in absent:
+            job.log.notice(f"`{name}` is not here, so nothing is said of it. Put `pull` before `stats`.")
+    if not names and not removed:
         raise UsageError(
             "There is nothing to profile: DVC tracks no table here, and `cml.yaml` names none.",
             "Name files, folders or globs in the input `data`.",
         )
-    return tuple(name for name in names if _differs(job, sides, name))
+    return tuple(name for name in names if not _same(job, sides, name))
 
 
 def _is_table(path: Path, tracked: Tracked) -> bool:
@@ -79,30 +97,53 @@ def _is_table(path: Path, tracked: Tracked) -> bool:
     return path.is_dir() and any(kind_of(each) for each in path.rglob("*"))
 
 
-def _differs(job: Job, sides: _Sides, name: str) -> bool:
-    base, head = sides.hashes(name)
-    if job.base is None or (base and head):
-        return job.base is None or base != head
-    return not base or git.differs(job.project, job.base.commit, name)
+def _same(job: Job, sides: _Sides, name: str) -> bool:
+    """Whether a data set is as it was at the base, told without reading it."""
+    if job.base is None:
+        return False
+    before, after = sides.before(name), sides.after(name)
+    if before or after:
+        return before == after and all(after.values())
+    return not git.differs(job.project, job.base.commit, name)
 
 
 def _nothing(job: Job, sides: _Sides) -> tuple[Text, ...]:
     commit = f" {job.base.commit[:7]}" if job.base else ""
-    count = sum(_is_table(job.project / each.path, each) for each in sides.head)
-    return (Text.of(f"No data changed since the base{commit}: {count} data sets are as they were."),)
+    if job.policy and job.policy.data:
+        count = len(job.policy.data)
+    else:
+        count = sum(_is_table(job.project / each.path, each) for each in sides.head)
+    were = "it is as it was" if count == 1 else "they are as they were"
+    return (Text.of(f"No data changed since the base{commit}: {counted(count, 'data set')}, {were}."),)
 
 
 def _compare(job: Job, sides: _Sides, name: str) -> describe.Compared:
     """Profile one data set, and the base's side of it where its bytes differ."""
     dataset = find(name, job.project, allowed=sides.cache)
     label = job.inputs.label or _label(job, name)
-    base, head = sides.hashes(name)
-    same = bool(job.base and base and base == head)
-    before = None if same or job.base is None else _base_profile(job, sides, name, label)
-    with job.log.progress(f"Profiling {name}", total=100, unit="%") as bar:
-        after = profile(dataset, temporary=job.private, label=label, edges=before, progress=bar)
-    job.log.line(f"{name}: {after.rows:,} rows, {len(after.columns):,} columns")
-    return describe.Compared(head=after, base=before, hashes=(base, head), unchanged=same)
+    same = _same(job, sides, name)
+    before, why_not = None, ""
+    if job.base is not None and not same:
+        try:
+            before = _base_profile(job, sides, name, label)
+        except (UsageError, dvc.MissingDataError) as error:  # the head may be the one that repairs it
+            why_not = error.what
+            job.log.notice(f"`{name}` is compared with nothing: the base's side cannot be read. {why_not}")
+    after = _profile(job, dataset, label, name, before)
+    job.log.line(f"{name}: {counted(after.rows, 'row')}, {counted(len(after.columns), 'column')}")
+    return describe.Compared(
+        head=after,
+        base=before,
+        hashes=sides.hashes(name),
+        unchanged=same,
+        added=job.base is not None and not same and before is None and not why_not,
+        why_not=why_not,
+    )
+
+
+def _profile(job: Job, dataset: DataSet, label: str | None, what: str, edges: Profile | None) -> Profile:
+    with job.log.progress(f"Profiling {what}", total=100, unit="%") as bar:
+        return profile(dataset, temporary=job.private, label=label, edges=edges, progress=bar)
 
 
 def _base_profile(job: Job, sides: _Sides, name: str, label: str | None) -> Profile | None:
@@ -110,23 +151,19 @@ def _base_profile(job: Job, sides: _Sides, name: str, label: str | None) -> Prof
     assert job.base is not None  # noqa: S101 -- asked for with a base only
     commit, folder = job.base.commit, job.private / "base"
     folder.mkdir(exist_ok=True)
+    there = git.export(job.project, commit, name, folder)
     if dvc.covers(sides.base, name):
         dvc.read_base(job.project, commit, name, folder, remote=job.inputs.remote or None, log=job.log)
-    elif not git.export(job.project, commit, name, folder):
+        there = True
+    if not there:
         return None
     dataset = find(name, folder)
-    with job.log.progress(f"Profiling {name} of the base", total=100, unit="%") as bar:
-        try:
-            return profile(dataset, temporary=job.private, label=label, progress=bar)
-        except UsageError as error:  # the head may be the one that repairs it
-            job.log.notice(f"`{name}` of the base could not be read, so nothing is compared: {error.what}")
-            return None
+    try:
+        return _profile(job, dataset, label, f"{name} of the base", None)
+    except NoLabelError:  # a column that is new
+        return _profile(job, dataset, None, f"{name} of the base", None)
 
 
 def _label(job: Job, name: str) -> str | None:
     data = job.policy.data if job.policy else ()
     return next((each.label for each in data if each.path == name), None)
-
-
-def _hash(tracked: tuple[Tracked, ...], name: str) -> str:
-    return next((each.hash for each in tracked if each.path == name.rstrip("/")), "")
