@@ -77,6 +77,12 @@ def cumulated(edges: Sequence[float], counts: Mapping[float, int]) -> tuple[int,
     return tuple(found)
 
 
+def alone(edges: Sequence[float], cumulated: Sequence[int], value: float) -> int:
+    """Give how many values equal one that has a bin for itself."""
+    place = bisect.bisect_left(edges, value)
+    return cumulated[place] - (cumulated[place - 1] if place else 0)
+
+
 def quantile(edges: Sequence[float], cumulated: Sequence[int], share: float) -> tuple[float, float]:
     """Give a quantile, and how far its rank may be off at most, as a share of the values.
 

@@ -237,7 +237,7 @@ def _look(table: ir.Table, fields: Sequence[_Field]) -> dict[str, Any]:
             asked[f"fractions{i}"] = (field.axis % _DAY_S != 0).sum()
         elif field.maybe == "boolean":
             asked[f"fractions{i}"] = (~_folded(field.raw).isin(_TRUTHS)).sum()
-    return _row(table.aggregate(**asked))
+    return duck.answer(table.aggregate(**asked))[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,7 +276,7 @@ def _distinct_sample(table: ir.Table, fields: Sequence[_Field]) -> _Sample:
     values = {f"c{i}": field.value for i, field in enumerate(fields) if field.value is not None}
     grouped = table.select(key=key, **values).group_by("key")
     rows = grouped.agg(weight=ibis._.count(), **{name: ibis._[name].arbitrary() for name in values})
-    found = rows.order_by("key").limit(SAMPLE_ROWS).to_pyarrow().to_pylist()
+    found = duck.answer(rows.order_by("key").limit(SAMPLE_ROWS))
     return _Sample.of(found, [row["weight"] for row in found])
 
 
@@ -287,11 +287,13 @@ class _Plan:
     :param edges: of the histogram, n + 1; empty where there is none.
     :param grid: all edges to count between, those of the histogram among them.
     :param values: counted one by one.
+    :param binned: each of the values is alone in a bin of the grid, which counts it.
     """
 
     edges: tuple[float, ...]
     grid: tuple[float, ...]
     values: tuple[Any, ...]
+    binned: bool
 
 
 def _judged(field: _Field, i: int, look: Mapping[str, Any]) -> _Field:
@@ -338,9 +340,10 @@ def _plan(field: _Field, i: int, look: Mapping[str, Any], sample: _Sample, base:
             edges = base.numbers.histogram.edges
         else:
             edges = binning.edges(*span, common, integers=field.type == "integer")
-        heavy = values if len(common) <= MOST_COUNTED else values[:TOP]
-        grid = binning.grid(*span, edges, common, heavy)
-    return _Plan(edges=edges, grid=grid, values=tuple(values))
+        grid = binning.grid(*span, edges, common, values)
+    # Larger integers share their double with a neighbour. What is no integer is counted on its axis anyway.
+    exact = field.type != "integer" or all(abs(value) < _EXACT_INTEGER for value in values)
+    return _Plan(edges=edges, grid=grid, values=tuple(values), binned=bool(grid) and exact)
 
 
 def _span(field: _Field, i: int, look: Mapping[str, Any]) -> tuple[float, float] | None:
@@ -373,21 +376,25 @@ def _count(
                 asked[f"quantiles{i}"] = field.axis.quantile(list(QUANTILES))
         if exact and field.type != "other":
             asked[f"distinct{i}"] = field.raw.nunique()
-        if plan[i].values and field.value is not None:
+        if plan[i].values and field.value is not None and not plan[i].binned:
             apart = [value for value in plan[i].values if value in _OTHERS]
             asked[f"counts{i}"] = duck.counts(field.value, [v for v in plan[i].values if v not in apart])
             for value in apart:
                 same = field.value == ibis.literal(value, type=field.value.type())
                 asked[f"apart{i}:{value}"] = same.sum()
-    return _row(table.aggregate(**asked))
+    return duck.answer(table.aggregate(**asked))[0]
 
 
 def _column(
     field: _Field, i: int, look: Mapping[str, Any], plan: _Plan, counted: Mapping[str, Any]
 ) -> Column:
     rows, held = look["rows"], look[f"held{i}"]
-    found = dict(counted.get(f"counts{i}") or ())
-    tallies = {value: found.get(value, 0) for value in plan.values}
+    if plan.binned:
+        cumulated = binning.cumulated(plan.grid, dict(counted[f"bins{i}"]))
+        tallies = {value: binning.alone(plan.grid, cumulated, value) for value in plan.values}
+    else:
+        found = dict(counted.get(f"counts{i}") or ())
+        tallies = {value: found.get(value, 0) for value in plan.values}
     for value in tallies:
         if f"apart{i}:{value}" in counted:
             tallies[value] = counted[f"apart{i}:{value}"] or 0
@@ -459,12 +466,6 @@ def _json(value: Any) -> Any:
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     return 0.0 if isinstance(value, float) and value == 0 else value
-
-
-def _row(expression: ir.Table) -> dict[str, Any]:
-    """Run an aggregate, one row."""
-    row: dict[str, Any] = expression.to_pyarrow().to_pylist()[0]
-    return row
 
 
 def _nested_label(label: str, dataset: DataSet) -> UsageError:

@@ -196,7 +196,7 @@ def profile(
     :param temporary: a folder for what does not fit into memory; nothing is left there.
     :param label: the column that holds the class.
     :param memory_limit_bytes: of the engine; Python and read buffers take about 200 MB besides. By default
-        256 MiB, more for hundreds of columns.
+        224 MiB, more for hundreds of columns.
     :param edges: count the histograms into the bins of this profile, to compare the two.
     :param progress: advanced by 100 in all, as the engine tells how far its two reads have come.
     :raises UsageError: a file cannot be read (file and line are named), the label is not there, or has more
