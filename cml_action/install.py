@@ -34,8 +34,13 @@ if TYPE_CHECKING:
 
     from cml_action.log import Log
 
-#: What each mode needs on top of `base`. `stats` compares with the base revision, which it reads through DVC.
-FAMILIES: dict[str, tuple[str, ...]] = {"pull": ("pull",), "stats": ("stats", "pull")}
+#: What each mode needs on top of `base`. `stats` compares with the base revision, which it reads through DVC;
+#: `gate` pulls the model and its data set.
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "pull": ("pull",),
+    "stats": ("stats", "pull"),
+    "gate": ("gate", "pull"),
+}
 #: The family that speaks each scheme of a DVC remote; HTTP comes with DVC.
 REMOTES = {
     "s3": "s3",
