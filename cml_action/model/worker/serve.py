@@ -1,0 +1,182 @@
+"""Questions in, answers out: one line of JSON each."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import sys
+from time import perf_counter
+from typing import Any, Callable, Dict, List, Optional
+
+from . import arrays, clock, example, load, system
+from .refusal import Refusal, attempt, words
+
+
+class Worker:
+    """A loaded model and what is asked of it."""
+
+    def __init__(self) -> None:
+        self._model: Optional[load.Model] = None
+        self._inputs: Optional[example.Inputs] = None
+        self._memory: Optional[system.Memory] = None
+        self._device = "cpu"
+
+    def load(self, asked: Dict[str, Any]) -> Dict[str, Any]:
+        self._device = asked["device"]
+        self._model, self._memory = load.load(asked)
+        self._inputs = example.Inputs(self._model, asked)
+        named = self._inputs.named(1)
+        return {
+            "kind": self._model.kind,
+            "seconds": self._model.seconds,
+            "parameters": self._model.parameters,
+            "method": self._model.method,
+            "inputs": [[name, arrays.shape_of(each), arrays.dtype_of(each)] for name, each in named],
+        }
+
+    def warm_up(self, asked: Dict[str, Any]) -> Dict[str, Any]:
+        with self._calling(), clock.uncollected():
+            return clock.warm_up(lambda calls: self._times(calls, asked["batch"]), asked["most_s"])
+
+    def block(self, asked: Dict[str, Any]) -> Dict[str, Any]:
+        began = perf_counter()
+        self.inputs.call(asked["batch"])
+        with self._calling(), clock.uncollected():
+            times = self._times(asked["calls"], asked["batch"])
+        return {"ns": times, "other_s": perf_counter() - began - sum(times) / 1e9}
+
+    def memory(self, _: Dict[str, Any]) -> Dict[str, Any]:
+        return (self._memory or system.Memory()).now()
+
+    def environment(self, _: Dict[str, Any]) -> Dict[str, Any]:
+        return {"environment": system.environment(self._device)}
+
+    def example(self, asked: Dict[str, Any]) -> Dict[str, Any]:
+        arrays.write_all(asked["folder"], self.inputs.named(asked["batch"]))
+        return {}
+
+    def predict(self, asked: Dict[str, Any]) -> Dict[str, Any]:
+        order = asked["order"]
+        values = [arrays.read(os.path.join(asked["folder"], "{}.npy".format(at)), "numpy") for at in range(len(order))]
+        if asked["table"]:
+            call = self.inputs.from_table(order, values)
+        else:
+            call = self.inputs.from_named(dict(zip(order, values)))
+        total = example.rows_of(call)
+        step = asked["batch"] or max(1, total)
+        parts: List[Any] = []
+        with self._calling():
+            for start in range(0, max(1, total), step):
+                whole = step >= total
+                given, named = call if whole else example.part(call, start, min(step, total - start))
+                parts.append(self._outputs(self.model.call(*given, **named)))
+        names = [name for name, _ in parts[0]]
+        joined = [arrays.joined([part[at][1] for part in parts]) for at in range(len(names))]
+        arrays.write_all(asked["results"], list(zip(names, joined)))
+        return {}
+
+    def evaluate(self, asked: Dict[str, Any]) -> Dict[str, Any]:
+        run = load.function(asked["function"], "no-function")
+        return {"metrics": metrics(attempt("function-raised", run, self.model.native))}
+
+    @property
+    def model(self) -> load.Model:
+        if self._model is None:
+            raise Refusal("raised", "it was not loaded")
+        return self._model
+
+    @property
+    def inputs(self) -> example.Inputs:
+        if self._inputs is None:
+            raise Refusal("raised", "it was not loaded")
+        return self._inputs
+
+    def _times(self, calls: int, batch: int) -> List[int]:
+        given, named = self.inputs.call(batch)
+        return self._clock()(self.model.call, given, named, calls)
+
+    def _clock(self) -> clock.Clock:
+        torch = sys.modules.get("torch")
+        if self._device == "cuda" and torch is not None and torch.cuda.is_available():
+            return clock.on_cuda(torch)
+        return clock.on_cpu  # ONNX Runtime returns when the outputs lie in the memory of the CPU
+
+    def _outputs(self, value: Any) -> Any:
+        names = self.model.names
+        return [(name, each) for name, (_, each) in zip(names, arrays.outputs(value))] if names else arrays.outputs(value)
+
+    @contextlib.contextmanager
+    def _calling(self) -> Any:
+        """Call the model: without gradients, and with its exceptions as refusals."""
+        torch = sys.modules.get("torch")
+        quiet = torch.inference_mode() if torch is not None else contextlib.nullcontext()
+        try:
+            with quiet:
+                yield
+        except Refusal:
+            raise
+        except BaseException as error:  # noqa: BLE001
+            shape = isinstance(error, (ValueError, RuntimeError)) and "shape" in str(error).lower()
+            raise Refusal("bad-shape" if shape else "raised", words(error)) from error
+
+
+def metrics(found: Any) -> Dict[str, float]:
+    """Return a user's metrics: text to finite numbers, NumPy's and PyTorch's scalars included."""
+    if not hasattr(found, "items") or not found:
+        raise Refusal("bad-metrics", "it returned {}".format(type(found).__name__ if found else "nothing"))
+    result = {}
+    for name, value in found.items():
+        try:
+            number = float(value)
+        except (TypeError, ValueError, RuntimeError):
+            raise Refusal("bad-metrics", "{} is of type {}".format(name, type(value).__name__)) from None
+        if not math.isfinite(number):
+            raise Refusal("bad-metrics", "{} is {}".format(name, number))
+        result[str(name)] = number
+    return result
+
+
+def serve(questions: int, answers: int) -> None:
+    """Answer until the pipe is closed."""
+    own = os.getpid()
+    for descriptor in (questions, answers):  # a program that the model starts does not get them
+        os.set_inheritable(descriptor, False)
+    _prefer_as_victim()
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: _close(questions, answers))
+    worker = Worker()
+    known: Dict[str, Callable[[Dict[str, Any]], Dict[str, Any]]] = {
+        name: getattr(worker, name)
+        for name in ("load", "warm_up", "block", "memory", "environment", "example", "predict", "evaluate")
+    }
+    with os.fdopen(questions, "rb") as lines:
+        for line in lines:
+            asked = json.loads(line)
+            try:
+                answer = known[asked["do"]](asked)
+            except Refusal as refusal:
+                answer = {"fault": refusal.code, "said": refusal.said}
+            except BaseException as error:  # noqa: BLE001 -- ours or the model's: it is an answer, not an end
+                answer = {"fault": "raised", "said": words(error)}
+            if os.getpid() != own:  # a fork in the model that came back here: it has nothing to say
+                os._exit(0)
+            _write(answers, json.dumps({"word": asked["word"], **answer}).encode() + b"\n")
+
+
+def _write(answers: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(answers, data) :]
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+
+
+def _prefer_as_victim() -> None:
+    """Where memory runs out, the kernel stops this process and not the runner (proc_pid_oom_score_adj(5))."""
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        file.write("1000")
