@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 Status: TypeAlias = Literal["pass", "warn", "fail", "error", "skip"]
 Verdict: TypeAlias = Literal["pass", "warn", "fail"]
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
-Unit: TypeAlias = Literal["number", "count", "bytes", "seconds", "share", "points", "moment"]
+Unit: TypeAlias = Literal["number", "count", "bytes", "seconds", "share", "points", "ratio", "moment"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +21,8 @@ class Check:
     :param id: stable name, `data/train.csv/columns/island/values`.
     :param title: what was asked, in words.
     :param value: what was found; `limit`: what is allowed; `baseline`: what the base has.
+    :param unit: of these three, where they are numbers.
+    :param details: what the value rests on, for programs: sizes of samples, ends of intervals.
     :param message: what it means and what to do, one or two sentences.
     :param path: the file, relative to the repository, that asked or that is at fault, and its line from 1.
     """
@@ -34,6 +36,8 @@ class Check:
     baseline: Json = None
     path: str | None = None
     line: int | None = None
+    unit: Unit | None = None
+    details: Mapping[str, Json] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Quantity:
     """A number with its unit.
 
     Units: `number`, `count`, `bytes`, `seconds`, `share` (0 to 1, shown in percent), `points` (a difference
-    of two shares, 0 to 1, shown in percentage points), `moment` (seconds since 1970-01-01 UTC).
+    of two shares, 0 to 1, shown in percentage points), `ratio` (shown as × 1.02), `moment` (seconds since 1970-01-01 UTC).
 
     :param signed: it is a difference, shown with its sign.
     """

@@ -228,9 +228,7 @@ def interval(seconds: Mapping[Side, Floats], demand: Demand, level: float, seed:
         rounds = np.log(np.median(candidate, axis=1) / np.median(production, axis=1))
         rows = chance.integers(n, size=(_RESAMPLES, n))
         ratio = _percentile(float(np.median(rounds)), np.median(rounds[rows], axis=1), level)
-        return Interval(
-            estimate=math.exp(ratio.estimate), low=math.exp(ratio.low), high=math.exp(ratio.high)
-        )
+        return Interval(estimate=math.exp(ratio.estimate), low=math.exp(ratio.low), high=math.exp(ratio.high))
     drawn = _quantiles([candidate, production], share, lambda size: chance.integers(n, size=(size, n)))
     estimate = float(np.quantile(candidate, share) / np.quantile(production, share))
     return _percentile(estimate, drawn[0] / drawn[1], level)

@@ -20,7 +20,13 @@ class Machine:
     """
 
     def __init__(
-        self, seed: int, *, drift: float = 0.0, neighbour: float = 0.0, outliers: float = 0.0, tick_ns: int = 1
+        self,
+        seed: int,
+        *,
+        drift: float = 0.0,
+        neighbour: float = 0.0,
+        outliers: float = 0.0,
+        tick_ns: int = 1,
     ) -> None:
         self.chance = np.random.default_rng(seed)
         self.now, self.drift, self.neighbour, self.outliers = 0.0, drift, neighbour, outliers
@@ -175,6 +181,8 @@ def test_rounds_fit_into_the_time_and_a_slow_model_gets_the_fewest() -> None:
 
 def test_without_demands_it_ends_with_the_second_look() -> None:
     machine = Machine(0)
-    found = measure({"candidate": lambda calls: [machine.call(1e-3) for _ in range(calls)]}, QUICK, [], seed=0)
+    found = measure(
+        {"candidate": lambda calls: [machine.call(1e-3) for _ in range(calls)]}, QUICK, [], seed=0
+    )
     assert (found.rounds, found.decisions) == (25, ())
     assert 0 < found.noise < 0.1
