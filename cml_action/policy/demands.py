@@ -175,10 +175,20 @@ class Training(Section):
 
 
 class InputShape(Section):
-    """The tensor that a model takes."""
+    """A tensor that a model takes."""
 
+    name: Text | None = Field(default=None, description="name of the argument; by position where absent")
     shape: tuple[Dimension, ...] = Field(min_length=1, description="its dimensions, the batch first")
     dtype: Dtype = Field(description="type of its elements")
+    range: tuple[Number, ...] | None = Field(
+        default=None, min_length=2, max_length=2, description="lowest and highest value, [0, 255]"
+    )
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if self.range is not None and self.range[0] > self.range[1]:
+            raise rule("begins above its end.", "Swap the two.", "range")
+        return self
 
 
 class ModelGate(Section):
@@ -244,6 +254,13 @@ class ModelGate(Section):
 _LATENCIES = ("latency-p50", "latency-p95")
 
 
+def _kind_of_input(value: object) -> str:
+    """Return which of the three that an input may be is meant."""
+    if isinstance(value, (dict, InputShape)):
+        return UNION_TAGS[0]
+    return UNION_TAGS[2] if isinstance(value, (list, tuple)) else UNION_TAGS[1]
+
+
 class ModelPolicy(Section):
     """A model, how it is loaded and run, and what it must reach."""
 
@@ -253,15 +270,31 @@ class ModelPolicy(Section):
     )
     input: (
         Annotated[
-            Annotated[InputShape, Tag(UNION_TAGS[0])] | Annotated[ProjectPath, Tag(UNION_TAGS[1])],
-            Discriminator(
-                lambda value: UNION_TAGS[0] if isinstance(value, (dict, InputShape)) else UNION_TAGS[1]
-            ),
+            Annotated[InputShape, Tag(UNION_TAGS[0])]
+            | Annotated[ProjectPath, Tag(UNION_TAGS[1])]
+            | Annotated[tuple[InputShape, ...], Field(min_length=1), Tag(UNION_TAGS[2])],
+            Discriminator(_kind_of_input),
         ]
         | None
-    ) = Field(default=None, description="shape and dtype of what it takes, or a file with a sample")
+    ) = Field(
+        default=None,
+        description="shape and dtype of what it takes, a list of them for several, or a file with a sample",
+    )
+    device: Literal["cpu", "cuda"] = Field(default="cpu", description="where it runs")
+    threads: Dimension | None = Field(
+        default=None, description="threads of one operation; the library's own choice where absent"
+    )
+    allow_pickle: bool = Field(
+        default=False, description="whether a pickle may be loaded after a search; it can run any program"
+    )
+    trusted: tuple[Text, ...] | None = Field(
+        default=None, min_length=1, description="types that a skops file may hold besides skops' own list"
+    )
     evaluate: Function | None = Field(
         default=None, description="function that is given the model and returns its metrics"
+    )
+    tests: ProjectPath | None = Field(
+        default=None, description="file or folder of pytest tests, run with MODEL_PATH and MODEL_NAME"
     )
     gates: tuple[ModelGate, ...] | None = Field(default=None, min_length=1, description="what it must reach")
 
