@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _LONGEST_SAID = 300
 
 
-class ModelFault(CmlActionError):
+class ModelFault(CmlActionError):  # noqa: N818 -- a fault is an answer; the gate's checks speak of it
     """A model that cannot be loaded, run or believed. A gate makes a Check of it.
 
     :param kind: what happened, a key of the tables below, `crash`, `hang`, `memory`, `end` or `pipe`.
@@ -65,8 +65,10 @@ _SETUP = {
     ),
     "pickle": (
         "The model `{path}` is a pickle, which can run any program when it is loaded: {said}.",
-        "Save it as TorchScript, `.pt2`, ONNX, safetensors or skops; or, where you trust its origin, set"
-        " `allow-pickle: true` under `model` in cml.yaml.",
+        (
+            "Save it as TorchScript, `.pt2`, ONNX, safetensors or skops; or, where you trust its origin, set"
+            " `allow-pickle: true` under `model` in cml.yaml."
+        ),
     ),
     "untrusted": (
         "The skops file `{path}` holds types that are not trusted: {said}.",
@@ -74,13 +76,17 @@ _SETUP = {
     ),
     "no-input": (
         "Nothing says what `{path}` takes.",
-        "Give `input` under `model` in cml.yaml (shape and dtype, or a sample file), or let the loader return"
-        " an example as its second value.",
+        (
+            "Give `input` under `model` in cml.yaml (shape and dtype, or a sample file), or let the loader"
+            " return an example as its second value."
+        ),
     ),
     "bad-sample": (
         "The sample `{sample}` cannot be used: {said}.",
-        "Give arrays of numbers with the batch as their first dimension, as .npy, .npz, .json, .csv, .pt or"
-        " .safetensors.",
+        (
+            "Give arrays of numbers with the batch as their first dimension, as .npy, .npz, .json, .csv, .pt"
+            " or .safetensors."
+        ),
     ),
     "no-cuda": (
         "`device` is cuda, and there is none here: {said}.",
@@ -131,6 +137,10 @@ _MODEL = {
     "bad-output": (
         "What the model `{path}` returns cannot be read as arrays: {said}.",
         "Return an array, a tensor, or a list, tuple or dict of them.",
+    ),
+    "tests-broken": (
+        "The tests in `{tests}` gave no result that can be used: {said}.",
+        "Run `python -m pytest {tests}` with MODEL_PATH and MODEL_NAME set, in the same Python.",
     ),
     "bad-shape": (
         "The model `{path}` does not take this input: {said}.",
@@ -198,12 +208,14 @@ def hang_fault(seconds: float, doing: str, known: Mapping[str, str], *, tail: st
         "hang",
         f"The model `{known['path']}` gave no answer within {seconds:.0f} seconds while {doing}, and was"
         " stopped.",
-        "If it needs that long, raise the limit; else look for what it waits for: input, a lock, the network.",
+        "Look for what it waits for: input, a lock, the network; or make it faster.",
         tail=tail,
     )
 
 
-def memory_fault(used: int, limit: int, doing: str, known: Mapping[str, str], *, tail: str = "") -> ModelFault:
+def memory_fault(
+    used: int, limit: int, doing: str, known: Mapping[str, str], *, tail: str = ""
+) -> ModelFault:
     """Return what it means that the process grew beyond its limit (bytes)."""
     return ModelFault(
         "memory",

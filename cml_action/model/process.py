@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cml_action.model import faults
+from cml_action.model import faults, pickles
 from cml_action.model.child import Child
 from cml_action.model.spec import Limits
 
@@ -157,9 +157,13 @@ class Worker:
         return self._child.tail
 
     def load(self) -> Loaded:
-        """Load the model and one input for it."""
+        """Load the model and one input for it; pickles are searched before."""
         spec = self.spec
         size = size_bytes(spec.path)
+        try:
+            pickles.search(spec.path, allow_pickle=spec.allow_pickle)
+        except pickles.PickleError as error:
+            raise self._stop(faults.fault(error.code, error.said, self._known)) from None
         found = self._ask(
             "load",
             "it was loaded",
@@ -428,9 +432,7 @@ def _read_arrays(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
     import numpy as np
 
     names = json.loads((folder / "names.json").read_text(encoding="utf-8"))
-    return {
-        _text(name): np.load(folder / f"{at}.npy", allow_pickle=False) for at, name in enumerate(names)
-    }
+    return {_text(name): np.load(folder / f"{at}.npy", allow_pickle=False) for at, name in enumerate(names)}
 
 
 def _shown(path: Path, project: Path) -> str:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from cml_action.policy.demands import InputShape, ModelPolicy
 
 Device: TypeAlias = Literal["cpu", "cuda"]
 
@@ -83,3 +84,36 @@ class Place:
     project: Path
     private: Path
     environ: Mapping[str, str] = field(repr=False)
+
+
+def from_policy(policy: ModelPolicy | None, path: Path, project: Path, *, loader: str = "") -> ModelSpec:
+    """Return how a model is loaded, as `cml.yaml` and the input `model-loader` say.
+
+    :param path: the model, absolute; it may be another than the policy's (the one in production).
+    :param loader: the input, which goes before the policy's.
+    """
+    if policy is None:
+        return ModelSpec(path=path, loader=loader)
+    given = policy.input
+    tensors = (
+        given if isinstance(given, tuple) else () if given is None or isinstance(given, str) else (given,)
+    )
+    return ModelSpec(
+        path=path,
+        loader=loader or policy.loader or "",
+        inputs=tuple(_tensor(each) for each in tensors),
+        sample=project / given if isinstance(given, str) else None,
+        device=policy.device,
+        threads=policy.threads,
+        allow_pickle=policy.allow_pickle,
+        trusted=policy.trusted or (),
+    )
+
+
+def _tensor(shape: InputShape) -> TensorSpec:
+    return TensorSpec(
+        name=shape.name or "",
+        shape=shape.shape,
+        dtype=shape.dtype,
+        range=(shape.range[0], shape.range[1]) if shape.range else None,
+    )

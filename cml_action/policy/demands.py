@@ -177,19 +177,19 @@ class Training(Section):
 
 
 class InputShape(Section):
-    """One tensor that a model takes."""
+    """A tensor that a model takes."""
 
-    name: Text | None = Field(default=None, description="the argument's name; by position where absent")
+    name: Text | None = Field(default=None, description="name of the argument; by position where absent")
     shape: tuple[Dimension, ...] = Field(min_length=1, description="its dimensions, the batch first")
     dtype: Dtype = Field(description="type of its elements")
     range: tuple[Number, ...] | None = Field(
-        default=None, min_length=2, max_length=2, description="lowest and highest value"
+        default=None, min_length=2, max_length=2, description="lowest and highest value, [0, 255]"
     )
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
         if self.range is not None and self.range[0] > self.range[1]:
-            raise rule("goes from high to low.", "Swap the two numbers.", "range")
+            raise rule("begins above its end.", "Swap the two.", "range")
         return self
 
 
@@ -272,9 +272,10 @@ _LATENCIES = ("latency-p50", "latency-p95")
 
 
 def _kind_of_input(value: object) -> str:
+    """Return which of the three that an input may be is meant."""
     if isinstance(value, (dict, InputShape)):
         return UNION_TAGS[0]
-    return UNION_TAGS[2] if isinstance(value, (tuple, list)) else UNION_TAGS[1]
+    return UNION_TAGS[2] if isinstance(value, (list, tuple)) else UNION_TAGS[1]
 
 
 class ModelPolicy(Section):
@@ -294,15 +295,17 @@ class ModelPolicy(Section):
         | None
     ) = Field(
         default=None,
-        description="shape and dtype of what it takes, a list of such, or a file with a sample",
+        description="shape and dtype of what it takes, a list of them for several, or a file with a sample",
     )
-    device: Literal["cpu", "cuda"] | None = Field(default=None, description="where it runs")
-    threads: Dimension | None = Field(default=None, description="threads of one operation")
-    allow_pickle: bool | None = Field(
-        default=None, description="whether a pickle may be loaded, after a search for dangerous calls"
+    device: Literal["cpu", "cuda"] = Field(default="cpu", description="where it runs")
+    threads: Dimension | None = Field(
+        default=None, description="threads of one operation; the library's own choice where absent"
+    )
+    allow_pickle: bool = Field(
+        default=False, description="whether a pickle may be loaded after a search; it can run any program"
     )
     trusted: tuple[Text, ...] | None = Field(
-        default=None, min_length=1, description="types of a skops file that may be made"
+        default=None, min_length=1, description="types that a skops file may hold besides skops' own list"
     )
     evaluate: Function | None = Field(
         default=None, description="function that is given the model and returns its metrics"
@@ -318,16 +321,18 @@ class ModelPolicy(Section):
     slices: tuple[Text, ...] | None = Field(
         default=None, min_length=1, description="columns for each value of which results are shown"
     )
-    tests: ProjectPath | None = Field(default=None, description="file or folder of your own pytest tests")
+    tests: ProjectPath | None = Field(
+        default=None, description="file or folder of pytest tests, run with MODEL_PATH and MODEL_NAME"
+    )
     behaviour: Behaviour | None = Field(default=None, description="what must hold of any model")
     gates: tuple[ModelGate, ...] | None = Field(default=None, min_length=1, description="what it must reach")
 
-
     @model_validator(mode="after")
     def _sound(self) -> Self:
-        given = [key for key in ("data", "task", "label") if getattr(self, key) is not None]
-        if given and len(given) < len(("data", "task", "label")):
-            missing = next(key for key in ("data", "task", "label") if key not in given)
+        needed = ("data", "task", "label")
+        given = [key for key in needed if getattr(self, key) is not None]
+        if given and len(given) < len(needed):
+            missing = next(key for key in needed if key not in given)
             raise rule(f"needs {missing} as well.", f"Add {missing}.", given[0])
         for key in ("features", "slices"):
             if getattr(self, key) is not None and self.data is None:

@@ -19,11 +19,11 @@ import sys
 if sys.version_info < (3, 8):  # noqa: UP036 -- the user's, not ours
     sys.exit("cml-action runs models in Python 3.8 or later")
 
-HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 -- nothing imported that is not needed
+HERE = os.path.dirname(os.path.abspath(__file__))
 NAME = "cml_action_worker"
 
 if __name__ == "__main__":
-    sys.path[:] = [place for place in sys.path if os.path.abspath(place or ".") != HERE]  # noqa: PTH100
+    sys.path[:] = [place for place in sys.path if os.path.abspath(place or ".") != HERE]
     found = importlib.util.spec_from_file_location(
         NAME, os.path.join(HERE, "__init__.py"), submodule_search_locations=[HERE]
     )
@@ -31,5 +31,5 @@ if __name__ == "__main__":
     serve = importlib.import_module(NAME + ".serve")
     questions, answers = int(sys.argv[1]), int(sys.argv[2])
     sys.argv[:] = [""]
-    sys.path.insert(0, os.getcwd())  # noqa: PTH109
+    sys.path.insert(0, os.getcwd())
     serve.serve(questions, answers)

@@ -10,7 +10,7 @@ import os
 import random
 import struct
 import sys
-from typing import Any, List, Mapping, Sequence, Tuple
+from typing import Any, Mapping, Sequence
 
 from .refusal import Refusal
 
@@ -51,7 +51,7 @@ def count(value: Any) -> int:
     return len(value) if isinstance(value, list) else int(value.shape[0])
 
 
-def shape_of(value: Any) -> List[int]:
+def shape_of(value: Any) -> list[int]:
     """Return the dimensions."""
     if hasattr(value, "shape"):
         return [int(each) for each in value.shape]
@@ -106,7 +106,8 @@ def made(spec: Mapping[str, Any], form: str, rows: int) -> Any:
     for each in shape:
         size *= each
     return _nested(
-        [plain.randint(int(low), int(high)) if whole else plain.uniform(low, high) for _ in range(size)], shape
+        [plain.randint(int(low), int(high)) if whole else plain.uniform(low, high) for _ in range(size)],
+        shape,
     )
 
 
@@ -115,7 +116,7 @@ def as_form(value: Any, form: str) -> Any:
     if form == "torch" and not is_tensor(value) and hasattr(value, "dtype"):
         torch = sys.modules["torch"]
         if value.dtype.kind not in "biuf":
-            raise Refusal("bad-shape", "a tensor holds numbers, and {} is none".format(value.dtype))
+            raise Refusal("bad-shape", f"a tensor holds numbers, and {value.dtype} is none")
         return torch.from_numpy(value)
     if form == "numpy" and is_tensor(value):
         return value.detach().cpu().numpy()
@@ -124,14 +125,14 @@ def as_form(value: Any, form: str) -> Any:
     return value
 
 
-def outputs(value: Any) -> List[Tuple[str, Any]]:
+def outputs(value: Any) -> list[tuple[str, Any]]:
     """Return the arrays that a model returned, with their names."""
     if isinstance(value, Mapping):
         return [(str(name), _array(each)) for name, each in value.items() if each is not None]
     if isinstance(value, (tuple, list)) and value and not _is_plain(value):
         if len(value) == 1:
             return [("output", _array(value[0]))]
-        return [("output_{}".format(at), _array(each)) for at, each in enumerate(value) if each is not None]
+        return [(f"output_{at}", _array(each)) for at, each in enumerate(value) if each is not None]
     return [("output", _array(value))]
 
 
@@ -147,10 +148,10 @@ def joined(parts: Sequence[Any]) -> Any:
     return [row for part in parts for row in part]
 
 
-def write_all(folder: str, named: Sequence[Tuple[str, Any]]) -> None:
+def write_all(folder: str, named: Sequence[tuple[str, Any]]) -> None:
     """Write arrays as `0.npy`, `1.npy`, … and their names."""
     for at, (_, value) in enumerate(named):
-        write(os.path.join(folder, "{}.npy".format(at)), value)
+        write(os.path.join(folder, f"{at}.npy"), value)
     with open(os.path.join(folder, "names.json"), "w", encoding="utf-8") as file:
         json.dump([name for name, _ in named], file)
 
@@ -171,8 +172,8 @@ def write(path: str, value: Any) -> None:
         whole = all(isinstance(each, int) for each in flat)
         letter, code = _LETTERS["int64" if whole else "float64"]
         data = array.array(code, flat).tobytes()
-    shape = "({})".format("".join("{}, ".format(each) for each in shape_of(value)))
-    header = "{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}".format(letter, shape)
+    shape = "({})".format("".join(f"{each}, " for each in shape_of(value)))
+    header = f"{{'descr': '{letter}', 'fortran_order': False, 'shape': {shape}, }}"
     header += " " * (63 - (10 + len(header)) % 64) + "\n"
     with open(path, "wb") as file:
         file.write(_MAGIC + b"\x01\x00" + struct.pack("<H", len(header)) + header.encode("latin-1") + data)
@@ -214,12 +215,12 @@ def _array(value: Any) -> Any:
     np = numpy()
     if np is None:
         if not _is_plain(value):
-            raise Refusal("bad-output", "a value of type {}".format(type(value).__name__))
+            raise Refusal("bad-output", f"a value of type {type(value).__name__}")
         return value
     found = np.asarray(value)
     if found.dtype == object:
         if not all(isinstance(each, str) for each in found.ravel()[:1000]):
-            raise Refusal("bad-output", "a value of type {}".format(type(value).__name__))
+            raise Refusal("bad-output", f"a value of type {type(value).__name__}")
         found = found.astype(str)
     return found
 
@@ -228,16 +229,17 @@ def _is_plain(value: Any) -> bool:
     """Whether it is a number, text, or nested lists of them."""
     while isinstance(value, (list, tuple)) and value:
         value = value[0]
-    return isinstance(value, (bool, int, float, str)) or type(value).__module__ == "numpy"and getattr(value, "shape", None) == ()
+    is_scalar = type(value).__module__ == "numpy" and getattr(value, "shape", None) == ()
+    return is_scalar or isinstance(value, (bool, int, float, str))
 
 
-def _flat(value: Any) -> List[Any]:
+def _flat(value: Any) -> list[Any]:
     if not isinstance(value, (list, tuple)):
         return [value]
     return [each for part in value for each in _flat(part)]
 
 
-def _nested(flat: List[Any], shape: Sequence[int]) -> Any:
+def _nested(flat: list[Any], shape: Sequence[int]) -> Any:
     if not shape:
         return flat[0]
     if len(shape) == 1:
@@ -257,7 +259,5 @@ def columns(names: Sequence[str], values: Sequence[Any], *, frame: bool) -> Any:
         return [list(row) for row in zip(*values)]
     for name, column in zip(names, values):
         if np.asarray(column).dtype.kind not in "biuf":
-            raise Refusal("bad-shape", "the column {} holds no numbers".format(name))
-    return np.stack([np.asarray(each, dtype="float32") for each in values], axis=1)
-
-
+            raise Refusal("bad-shape", f"the column {name} holds no numbers")
+    return np.column_stack([np.asarray(each, dtype="float32") for each in values])

@@ -29,7 +29,7 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def on_cpu(call: Callable[..., Any], given: Tuple[Any, ...], named: Dict[str, Any], calls: int) -> List[int]:
+def on_cpu(call: Callable[..., Any], given: tuple[Any, ...], named: dict[str, Any], calls: int) -> list[int]:
     """Return the nanoseconds of each call, from the end of the one before to its own end.
 
     So the times add up to the whole, and what is not the model's is one look at the clock and one step of
@@ -59,8 +59,8 @@ def on_cuda(torch: Any) -> Clock:
     """
 
     def clock(
-        call: Callable[..., Any], given: Tuple[Any, ...], named: Dict[str, Any], calls: int
-    ) -> List[int]:
+        call: Callable[..., Any], given: tuple[Any, ...], named: dict[str, Any], calls: int
+    ) -> list[int]:
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         call(*given, **named)
         torch.cuda.synchronize()
@@ -80,8 +80,8 @@ def synchronised(wait: Callable[[], Any]) -> Clock:
     """Return a clock for what computes elsewhere and can be waited for, but has no events of its own."""
 
     def clock(
-        call: Callable[..., Any], given: Tuple[Any, ...], named: Dict[str, Any], calls: int
-    ) -> List[int]:
+        call: Callable[..., Any], given: tuple[Any, ...], named: dict[str, Any], calls: int
+    ) -> list[int]:
         def one() -> None:
             call(*given, **named)
             wait()
@@ -91,7 +91,7 @@ def synchronised(wait: Callable[[], Any]) -> Clock:
     return clock
 
 
-def warm_up(block: Callable[[int], List[int]], most_s: float) -> Dict[str, Any]:
+def warm_up(block: Callable[[int], list[int]], most_s: float) -> dict[str, Any]:
     """Run windows of calls until they stop becoming faster, or the time is up.
 
     Noise makes a window slower and warming up makes it faster: so the least median is what is followed.

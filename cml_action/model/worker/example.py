@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import os
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Sequence, Tuple
 
 from . import arrays
-from .load import Model
 from .refusal import Refusal, attempt
+
+if TYPE_CHECKING:
+    from .load import Model
 
 #: Arguments by position and by name.
 Call = Tuple[Tuple[Any, ...], Dict[str, Any]]
@@ -18,12 +20,12 @@ Call = Tuple[Tuple[Any, ...], Dict[str, Any]]
 class Inputs:
     """What a model is called with, for any number of rows."""
 
-    def __init__(self, model: Model, asked: Dict[str, Any]) -> None:
+    def __init__(self, model: Model, asked: dict[str, Any]) -> None:
         self._model = model
         self._device = asked["device"]
-        self._specs: List[Dict[str, Any]] = []
+        self._specs: list[dict[str, Any]] = []
         self._given: Call = ((), {})
-        self._made: Dict[int, Call] = {}
+        self._made: dict[int, Call] = {}
         if asked["inputs"]:
             self._specs = asked["inputs"]
         elif asked["sample"]:
@@ -51,11 +53,11 @@ class Inputs:
             self._made[rows] = self._on_device(self._filled(rows))
         return self._made[rows]
 
-    def named(self, rows: int) -> List[Tuple[str, Any]]:
+    def named(self, rows: int) -> list[tuple[str, Any]]:
         """Return the same with a name for each: `input`, or `input_0`, … by position."""
         return _with_names(self.call(rows))
 
-    def from_named(self, values: Dict[str, Any]) -> Call:
+    def from_named(self, values: dict[str, Any]) -> Call:
         """Return the arguments of a call from arrays under those names."""
         positional, named = self.call(1)
         places = _places(len(positional))
@@ -68,9 +70,7 @@ class Inputs:
             )
         forms = {name: self._form(each) for name, each in _with_names((positional, named))}
         ready = {name: arrays.as_form(value, forms[name]) for name, value in values.items()}
-        return self._on_device(
-            (tuple(ready[name] for name in places), {name: ready[name] for name in named})
-        )
+        return self._on_device((tuple(ready[name] for name in places), {name: ready[name] for name in named}))
 
     def from_table(self, names: Sequence[str], columns: Sequence[Any]) -> Call:
         """Return the arguments of a call from the columns of a table."""
@@ -126,27 +126,30 @@ def part(call: Call, start: int, rows: int) -> Call:
     positional, named = call
     return (
         tuple(arrays.take(each, start, rows) if arrays.is_rows(each) else each for each in positional),
-        {name: arrays.take(each, start, rows) if arrays.is_rows(each) else each for name, each in named.items()},
+        {
+            name: arrays.take(each, start, rows) if arrays.is_rows(each) else each
+            for name, each in named.items()
+        },
     )
 
 
-def _places(number: int) -> List[str]:
-    return ["input"] if number == 1 else ["input_{}".format(at) for at in range(number)]
+def _places(number: int) -> list[str]:
+    return ["input"] if number == 1 else [f"input_{at}" for at in range(number)]
 
 
-def _with_names(call: Call) -> List[Tuple[str, Any]]:
+def _with_names(call: Call) -> list[tuple[str, Any]]:
     positional, named = call
     return [*zip(_places(len(positional)), positional), *named.items()]
 
 
-def _is_known(spec: Dict[str, Any]) -> bool:
+def _is_known(spec: dict[str, Any]) -> bool:
     """Whether a signature says enough: every dimension but the first, and a type that arrays have."""
     numbers = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
     return all(spec["shape"][1:]) and bool(spec["shape"]) and spec["dtype"] in numbers
 
 
 def _arguments(example: Any) -> Call:
-    """Return an example as arguments: a tuple by position, a mapping by name, anything else is the only one."""
+    """Return an example as arguments: a tuple by position, a mapping by name, else it is the only one."""
     if isinstance(example, tuple):
         return example, {}
     if hasattr(example, "items") and not hasattr(example, "shape"):
@@ -200,12 +203,15 @@ def _from_csv(path: str, model: Model, form: str) -> Any:
         header, *rows = list(csv.reader(file))
     if not rows:
         raise Refusal("bad-sample", "it has no row below its header")
-    values: List[Any] = []
-    for column in zip(*rows):
-        try:
-            values.append([float(each) for each in column])
-        except ValueError:
-            values.append(list(column))
+    values = [_numbers(column) for column in zip(*rows)]
     if model.columns:
         header, values = list(model.columns), [values[header.index(name)] for name in model.columns]
     return arrays.as_form(arrays.columns(header, values, frame=bool(model.columns)), form)
+
+
+def _numbers(column: Sequence[str]) -> list[Any]:
+    """Return numbers where all of a column are, else its texts."""
+    try:
+        return [float(each) for each in column]
+    except ValueError:
+        return list(column)

@@ -8,7 +8,7 @@ import pickle
 import sys
 import zipfile
 from time import perf_counter
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable
 
 from .refusal import Refusal, attempt, words
 from .system import Memory
@@ -35,22 +35,23 @@ class Model:
         self.call = call
         self.method = method
         self.form = form
-        self.signature: List[Dict[str, Any]] = []
+        self.signature: list[dict[str, Any]] = []
         self.example: Any = None
-        self.names: List[str] = []
-        self.columns: List[str] = []
-        self.parameters: Optional[int] = None
+        self.names: list[str] = []
+        self.columns: list[str] = []
+        self.parameters: int | None = None
         self.seconds = 0.0
 
 
-def load(asked: Dict[str, Any]) -> Tuple[Model, Memory]:
+def load(asked: dict[str, Any]) -> tuple[Model, Memory]:
     """Load a model; its time and the memory's baseline begin when the libraries have been imported."""
     path, device = asked["path"], asked["device"]
     if asked["loader"]:
-        make, import_first = _by_loader(asked), _loader_module
+        make = _by_loader(asked)
+        function(asked["loader"], "loader-missing")
     else:
-        make, import_first = _by_type(path)(asked), _library(path)
-    attempt("unreadable", import_first, asked)
+        make = _by_type(asked)
+        attempt("unreadable", _import_library, path)
     _set_threads(asked["threads"])
     _need_cuda(device)
     memory = Memory()
@@ -62,27 +63,28 @@ def load(asked: Dict[str, Any]) -> Tuple[Model, Memory]:
     return model, memory
 
 
-def _by_type(path: str) -> Callable[[Dict[str, Any]], Callable[[], Model]]:
+def _by_type(asked: dict[str, Any]) -> Callable[[], Model]:
+    path = asked["path"]
     suffix = os.path.splitext(path)[1].lower()
-    if suffix == ".onnx":
-        return lambda asked: lambda: _onnx(asked)
-    if suffix == ".skops":
-        return lambda asked: lambda: _skops(asked)
-    if suffix in _PICKLES:
-        return lambda asked: lambda: _pickle(asked)
+    kinds = {
+        ".onnx": _onnx,
+        ".skops": _skops,
+        **dict.fromkeys(_PICKLES, _pickle),
+        **dict.fromkeys(_TORCH, _torch),
+    }
+    if suffix in kinds:
+        return lambda: kinds[suffix](asked)
     if suffix == ".safetensors":
         raise Refusal("loader-needed", "safetensors files hold tensors alone")
-    if suffix in _TORCH:
-        return lambda asked: lambda: _torch(asked)
     what = "a folder" if os.path.isdir(path) else "a file ending in {}".format(suffix or "nothing")
     raise Refusal("unknown-type", what)
 
 
-def _library(path: str) -> Callable[[Dict[str, Any]], Any]:
+def _import_library(path: str) -> None:
     suffix = os.path.splitext(path)[1].lower()
     names = {".onnx": ("onnxruntime",), ".skops": ("sklearn", "skops.io"), ".joblib": ("joblib",)}
-    wanted = names.get(suffix, ("torch",) if suffix in _TORCH else ())
-    return lambda _: [importlib.import_module(name) for name in wanted]
+    for name in names.get(suffix, ("torch",) if suffix in _TORCH else ()):
+        importlib.import_module(name)
 
 
 def function(name: str, missing: str) -> Callable[..., Any]:
@@ -92,22 +94,18 @@ def function(name: str, missing: str) -> Callable[..., Any]:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and (module_name + ".").startswith(error.name + "."):
-            raise Refusal(missing, "there is no module {}".format(error.name)) from error
+            raise Refusal(missing, f"there is no module {error.name}") from error
         raise Refusal("no-module", error.name or words(error)) from error
-    except BaseException as error:  # noqa: BLE001 -- any code can stand in a module
-        raise Refusal(missing, "importing {} raised {}".format(module_name, words(error))) from error
+    except BaseException as error:
+        raise Refusal(missing, f"importing {module_name} raised {words(error)}") from error
     found = getattr(module, attribute, None)
     if not callable(found):
         has = "is no function" if hasattr(module, attribute) else "does not exist"
-        raise Refusal(missing, "{} {} in {}".format(attribute, has, module_name))
+        raise Refusal(missing, f"{attribute} {has} in {module_name}")
     return found  # type: ignore[no-any-return]
 
 
-def _loader_module(asked: Dict[str, Any]) -> None:
-    function(asked["loader"], "loader-missing")
-
-
-def _by_loader(asked: Dict[str, Any]) -> Callable[[], Model]:
+def _by_loader(asked: dict[str, Any]) -> Callable[[], Model]:
     def make() -> Model:
         loader = function(asked["loader"], "loader-missing")
         found = attempt("loader-raised", loader, asked["path"])
@@ -121,7 +119,7 @@ def _by_loader(asked: Dict[str, Any]) -> Callable[[], Model]:
     return make
 
 
-def _wrapped(found: Any, asked: Dict[str, Any]) -> Model:
+def _wrapped(found: Any, asked: dict[str, Any]) -> Model:
     """Return what a loader or a pickle gave as a model."""
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(found, torch.nn.Module):
@@ -135,18 +133,20 @@ def _wrapped(found: Any, asked: Dict[str, Any]) -> Model:
     for method in ("predict", "transform"):
         if callable(getattr(found, method, None)):
             return _estimator(found, method)
-    raise Refusal("no-callable", "it is of type {}".format(type(found).__name__))
+    raise Refusal("no-callable", f"it is of type {type(found).__name__}")
 
 
-def _module(kind: str, module: Any, asked: Dict[str, Any]) -> Model:
-    if kind != "torch-export":  # an exported program was fixed in its mode, and on its device, when it was made
+def _module(kind: str, module: Any, asked: dict[str, Any]) -> Model:
+    if (
+        kind != "torch-export"
+    ):  # an exported program was fixed in its mode, and on its device, when it was made
         module = attempt("loader-raised", module.eval().to, asked["device"])
     model = Model(kind, module, module, "forward", "torch")
     model.parameters = sum(each.numel() for each in module.parameters())
     return model
 
 
-def _torch(asked: Dict[str, Any]) -> Model:
+def _torch(asked: dict[str, Any]) -> Model:
     import torch
 
     path, device = asked["path"], asked["device"]
@@ -163,11 +163,11 @@ def _torch(asked: Dict[str, Any]) -> Model:
         raise Refusal("pickle", "it holds more than weights") from error
     except ModuleNotFoundError as error:
         raise Refusal("no-module", error.name or words(error)) from error
-    except BaseException as error:  # noqa: BLE001
+    except BaseException as error:
         raise Refusal("unreadable", words(error)) from error
     if isinstance(found, torch.nn.Module):
         return _module("torch", found, asked)
-    what = "a Lightning checkpoint" if _is_lightning(found) else "a {}".format(type(found).__name__)
+    what = "a Lightning checkpoint" if _is_lightning(found) else f"a {type(found).__name__}"
     raise Refusal("loader-needed", "it is " + what)
 
 
@@ -209,7 +209,7 @@ def _exported(torch: Any, path: str, device: str) -> Model:
     return model
 
 
-def _exported_inputs(program: Any) -> List[Dict[str, Any]]:
+def _exported_inputs(program: Any) -> list[dict[str, Any]]:
     """Read the inputs off the graph's placeholders; a dimension that is a symbol is open (0)."""
     wanted = set(program.graph_signature.user_inputs)
     found = []
@@ -221,7 +221,7 @@ def _exported_inputs(program: Any) -> List[Dict[str, Any]]:
     return found
 
 
-def _onnx(asked: Dict[str, Any]) -> Model:
+def _onnx(asked: dict[str, Any]) -> Model:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -236,7 +236,7 @@ def _onnx(asked: Dict[str, Any]) -> Model:
         "unreadable", onnxruntime.InferenceSession, asked["path"], sess_options=options, providers=wanted
     )
     if session.get_providers()[0] != wanted[0]:  # it falls back in silence
-        raise Refusal("no-cuda", "onnxruntime could not start its {}".format(wanted[0]))
+        raise Refusal("no-cuda", f"onnxruntime could not start its {wanted[0]}")
     model = _session(session)
     model.parameters = _onnx_parameters(asked["path"])
     return model
@@ -253,7 +253,7 @@ def _session(session: Any) -> Model:
     return model
 
 
-def _onnx_parameters(path: str) -> Optional[int]:
+def _onnx_parameters(path: str) -> int | None:
     try:
         import onnx
     except ImportError:
@@ -268,7 +268,7 @@ def _onnx_parameters(path: str) -> Optional[int]:
     return total
 
 
-def _skops(asked: Dict[str, Any]) -> Model:
+def _skops(asked: dict[str, Any]) -> Model:
     import skops.io
 
     path, trusted = asked["path"], list(asked["trusted"])
@@ -279,7 +279,7 @@ def _skops(asked: Dict[str, Any]) -> Model:
     return _wrapped(attempt("unreadable", skops.io.load, path, trusted=trusted), asked)
 
 
-def _pickle(asked: Dict[str, Any]) -> Model:
+def _pickle(asked: dict[str, Any]) -> Model:
     path = asked["path"]
     if not asked["allow_pickle"]:
         raise Refusal("pickle", "`allow-pickle` is not set")
@@ -300,7 +300,7 @@ def _estimator(found: Any, method: str) -> Model:
     return model
 
 
-def _set_threads(threads: Optional[int]) -> None:
+def _set_threads(threads: int | None) -> None:
     if threads and "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
 

@@ -20,9 +20,9 @@ def words(error: BaseException) -> str:
     """Return an exception on one line; even its text is the user's code."""
     try:
         text = " ".join(str(error).split())
-    except BaseException:  # noqa: BLE001
+    except BaseException:  # noqa: BLE001 -- `__str__` is anybody's
         text = ""
-    return "{}: {}".format(type(error).__name__, text) if text else type(error).__name__
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def attempt(code: str, function: Callable[..., T], *given: Any, **named: Any) -> T:
@@ -36,5 +36,5 @@ def attempt(code: str, function: Callable[..., T], *given: Any, **named: Any) ->
         raise
     except ModuleNotFoundError as error:
         raise Refusal("no-module", error.name or words(error)) from error
-    except BaseException as error:  # noqa: BLE001
+    except BaseException as error:
         raise Refusal(code, words(error)) from error

@@ -8,22 +8,26 @@ import math
 import os
 import sys
 from time import perf_counter
-from typing import Any, Callable, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Callable
 
 from . import arrays, clock, example, load, system
 from .refusal import Refusal, attempt, words
+
+if TYPE_CHECKING:
+    from .example import Inputs
+    from .load import Model
 
 
 class Worker:
     """A loaded model and what is asked of it."""
 
     def __init__(self) -> None:
-        self._model: Optional[load.Model] = None
-        self._inputs: Optional[example.Inputs] = None
-        self._memory: Optional[system.Memory] = None
+        self._model: Model | None = None
+        self._inputs: Inputs | None = None
+        self._memory: system.Memory | None = None
         self._device = "cpu"
 
-    def load(self, asked: Dict[str, Any]) -> Dict[str, Any]:
+    def load(self, asked: dict[str, Any]) -> dict[str, Any]:
         self._device = asked["device"]
         self._model, self._memory = load.load(asked)
         self._inputs = example.Inputs(self._model, asked)
@@ -36,37 +40,39 @@ class Worker:
             "inputs": [[name, arrays.shape_of(each), arrays.dtype_of(each)] for name, each in named],
         }
 
-    def warm_up(self, asked: Dict[str, Any]) -> Dict[str, Any]:
+    def warm_up(self, asked: dict[str, Any]) -> dict[str, Any]:
         with self._calling(), clock.uncollected():
             return clock.warm_up(lambda calls: self._times(calls, asked["batch"]), asked["most_s"])
 
-    def block(self, asked: Dict[str, Any]) -> Dict[str, Any]:
+    def block(self, asked: dict[str, Any]) -> dict[str, Any]:
         began = perf_counter()
         self.inputs.call(asked["batch"])
         with self._calling(), clock.uncollected():
             times = self._times(asked["calls"], asked["batch"])
         return {"ns": times, "other_s": perf_counter() - began - sum(times) / 1e9}
 
-    def memory(self, _: Dict[str, Any]) -> Dict[str, Any]:
+    def memory(self, _: dict[str, Any]) -> dict[str, Any]:
         return (self._memory or system.Memory()).now()
 
-    def environment(self, _: Dict[str, Any]) -> Dict[str, Any]:
+    def environment(self, _: dict[str, Any]) -> dict[str, Any]:
         return {"environment": system.environment(self._device)}
 
-    def example(self, asked: Dict[str, Any]) -> Dict[str, Any]:
+    def example(self, asked: dict[str, Any]) -> dict[str, Any]:
         arrays.write_all(asked["folder"], self.inputs.named(asked["batch"]))
         return {}
 
-    def predict(self, asked: Dict[str, Any]) -> Dict[str, Any]:
+    def predict(self, asked: dict[str, Any]) -> dict[str, Any]:
         order = asked["order"]
-        values = [arrays.read(os.path.join(asked["folder"], "{}.npy".format(at)), "numpy") for at in range(len(order))]
+        values = [
+            arrays.read(os.path.join(asked["folder"], f"{at}.npy"), "numpy") for at in range(len(order))
+        ]
         if asked["table"]:
             call = self.inputs.from_table(order, values)
         else:
             call = self.inputs.from_named(dict(zip(order, values)))
         total = example.rows_of(call)
         step = asked["batch"] or max(1, total)
-        parts: List[Any] = []
+        parts: list[Any] = []
         with self._calling():
             for start in range(0, max(1, total), step):
                 whole = step >= total
@@ -77,23 +83,23 @@ class Worker:
         arrays.write_all(asked["results"], list(zip(names, joined)))
         return {}
 
-    def evaluate(self, asked: Dict[str, Any]) -> Dict[str, Any]:
+    def evaluate(self, asked: dict[str, Any]) -> dict[str, Any]:
         run = load.function(asked["function"], "no-function")
         return {"metrics": metrics(attempt("function-raised", run, self.model.native))}
 
     @property
-    def model(self) -> load.Model:
+    def model(self) -> Model:
         if self._model is None:
             raise Refusal("raised", "it was not loaded")
         return self._model
 
     @property
-    def inputs(self) -> example.Inputs:
+    def inputs(self) -> Inputs:
         if self._inputs is None:
             raise Refusal("raised", "it was not loaded")
         return self._inputs
 
-    def _times(self, calls: int, batch: int) -> List[int]:
+    def _times(self, calls: int, batch: int) -> list[int]:
         given, named = self.inputs.call(batch)
         return self._clock()(self.model.call, given, named, calls)
 
@@ -105,7 +111,11 @@ class Worker:
 
     def _outputs(self, value: Any) -> Any:
         names = self.model.names
-        return [(name, each) for name, (_, each) in zip(names, arrays.outputs(value))] if names else arrays.outputs(value)
+        return (
+            [(name, each) for name, (_, each) in zip(names, arrays.outputs(value))]
+            if names
+            else arrays.outputs(value)
+        )
 
     @contextlib.contextmanager
     def _calling(self) -> Any:
@@ -117,12 +127,12 @@ class Worker:
                 yield
         except Refusal:
             raise
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:
             shape = isinstance(error, (ValueError, RuntimeError)) and "shape" in str(error).lower()
             raise Refusal("bad-shape" if shape else "raised", words(error)) from error
 
 
-def metrics(found: Any) -> Dict[str, float]:
+def metrics(found: Any) -> dict[str, float]:
     """Return a user's metrics: text to finite numbers, NumPy's and PyTorch's scalars included."""
     if not hasattr(found, "items") or not found:
         raise Refusal("bad-metrics", "it returned {}".format(type(found).__name__ if found else "nothing"))
@@ -131,9 +141,9 @@ def metrics(found: Any) -> Dict[str, float]:
         try:
             number = float(value)
         except (TypeError, ValueError, RuntimeError):
-            raise Refusal("bad-metrics", "{} is of type {}".format(name, type(value).__name__)) from None
+            raise Refusal("bad-metrics", f"{name} is of type {type(value).__name__}") from None
         if not math.isfinite(number):
-            raise Refusal("bad-metrics", "{} is {}".format(name, number))
+            raise Refusal("bad-metrics", f"{name} is {number}")
         result[str(name)] = number
     return result
 
@@ -147,7 +157,7 @@ def serve(questions: int, answers: int) -> None:
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=lambda: _close(questions, answers))
     worker = Worker()
-    known: Dict[str, Callable[[Dict[str, Any]], Dict[str, Any]]] = {
+    known: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
         name: getattr(worker, name)
         for name in ("load", "warm_up", "block", "memory", "environment", "example", "predict", "evaluate")
     }

@@ -7,7 +7,7 @@ import platform
 import subprocess
 import sys
 from importlib import metadata
-from typing import Any, Dict, Optional
+from typing import Any
 
 #: Named in the report where they are installed and loaded.
 _LIBRARIES = {
@@ -26,7 +26,7 @@ class Memory:
         self.exact = _forget_peak()
         self.baseline = _status("VmRSS") or _most()
 
-    def now(self) -> Dict[str, Any]:
+    def now(self) -> dict[str, Any]:
         """Return baseline, present and peak in bytes."""
         torch = sys.modules.get("torch")
         cuda = torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized()
@@ -68,11 +68,11 @@ def _most() -> int:
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def environment(device: str) -> Dict[str, str]:
+def environment(device: str) -> dict[str, str]:
     """Return where the model runs, in words."""
     found = {
-        "python": "{} {}".format(platform.python_implementation(), platform.python_version()),
-        "system": "{} {}".format(platform.system(), platform.machine()),
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "cores": str(_cores()),
     }
@@ -113,17 +113,17 @@ def _cores() -> int:
 def _threads() -> str:
     torch = sys.modules.get("torch")
     if torch is not None:
-        return "{} in an operation, {} between operations".format(
-            torch.get_num_threads(), torch.get_num_interop_threads()
+        return (
+            f"{torch.get_num_threads()} in an operation, {torch.get_num_interop_threads()} between operations"
         )
     return os.environ.get("OMP_NUM_THREADS", "the library's choice")
 
 
-def _gpu() -> Dict[str, str]:
+def _gpu() -> dict[str, str]:
     """Return the GPU's name and clocks, as the driver's own program says them."""
     query = "name,driver_version,clocks.sm,clocks.max.sm,clocks.mem,clocks_throttle_reasons.active"
     try:
-        said = subprocess.run(
+        said = subprocess.run(  # noqa: S603 -- words of ours
             ["nvidia-smi", "--query-gpu=" + query, "--format=csv,noheader"],  # noqa: S607
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -136,7 +136,7 @@ def _gpu() -> Dict[str, str]:
     return parsed_gpu(said, os.environ.get("CUDA_VISIBLE_DEVICES", ""))
 
 
-def parsed_gpu(said: str, visible: Optional[str]) -> Dict[str, str]:
+def parsed_gpu(said: str, visible: str | None) -> dict[str, str]:
     """Read one line of `nvidia-smi`: that of the first visible GPU, where its number says which that is."""
     lines = [line for line in said.splitlines() if line.strip()]
     first = (visible or "0").split(",")[0]
@@ -148,6 +148,6 @@ def parsed_gpu(said: str, visible: Optional[str]) -> Dict[str, str]:
     return {
         "gpu": name,
         "driver": driver,
-        "gpu clocks": "{} of at most {}, memory {}".format(clock, most, memory),
+        "gpu clocks": f"{clock} of at most {most}, memory {memory}",
         "gpu throttled": "no" if set(throttled) <= set("0x") else throttled,
     }
