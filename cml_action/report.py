@@ -100,10 +100,15 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """Values of one side, one for each category or bin of its panel."""
+    """Values of one side, one for each category or bin of its panel, or the points of an estimate.
+
+    :param low, high: ends of the values' intervals, in a panel of estimates.
+    """
 
     name: str
     values: tuple[float, ...]
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +116,8 @@ class Panel:
     """One pair of axes.
 
     :param categories: n names, for bars beside each other; or
-    :param edges: n + 1 edges of adjoining bins, for a histogram.
+    :param edges: n + 1 edges of adjoining bins, for a histogram; or
+    :param limits: n limits, for estimates with their intervals, each on a row named by a category.
     :param series: one or two sides (`base` before `head`), n values each.
     """
 
@@ -119,6 +125,7 @@ class Panel:
     series: tuple[Series, ...]
     categories: tuple[str, ...] = ()
     edges: tuple[float, ...] = ()
+    limits: tuple[float, ...] = ()
     unit: Unit = "count"
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from cml_action.model import behaviour, judge, latency, quality
-from cml_action.model.faults import ModelFault, ModelSetupFault
+from cml_action.model import behaviour, judge, latency, quality, suite
+from cml_action.model.faults import ModelFault, ModelSetupFault, quoted
 from cml_action.model.process import Worker
 from cml_action.report import Check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -51,7 +50,7 @@ class Asked:
     """What the gate is asked.
 
     :param specs: the candidate, and production where there is one.
-    :param tests: runs the user's own tests on the candidate; None where there are none.
+    :param name: what the candidate is called; `tests`: the user's own, a path, empty where there are none.
     """
 
     specs: Mapping[Side, ModelSpec]
@@ -59,8 +58,9 @@ class Asked:
     limits: tuple[Limit, ...]
     policy: ModelPolicy | None
     data: Labelled | None
+    name: str
+    tests: str = ""
     time_limits: Limits | None = None
-    tests: Callable[[ModelSpec, Place], tuple[Check, ...]] | None = None
 
 
 @dataclass
@@ -97,11 +97,32 @@ def run(asked: Asked, log: Log) -> Found:
             raise
         except ModelFault as fault:
             found.checks.append(judge.fault_check("model/runs", "the model runs", fault))
-    if asked.tests is not None and found.loaded:
-        log.line("Running the tests of the project on the model.")
-        found.checks += asked.tests(asked.specs["candidate"], asked.place)
+    if asked.tests and "candidate" in found.loaded:
+        log.line(f"Running the tests in {asked.tests} on the model.")
+        found.checks += _test(asked)
     found.checks += judge.checks(asked.limits, found)
     return found
+
+
+def _test(asked: Asked) -> list[Check]:
+    try:
+        results = suite.run_tests(
+            asked.tests, asked.specs["candidate"].path, asked.name, asked.place, asked.time_limits
+        )
+    except ModelSetupFault:
+        raise
+    except ModelFault as fault:
+        return [judge.fault_check("model/tests", f"the tests in `{asked.tests}` run", fault)]
+    return [
+        Check(
+            id=f"model/tests/{each.name}",
+            status=each.outcome,
+            title=f"test `{each.name.replace('`', '')}`",
+            message=f"pytest says: {quoted(each.message)}." if each.message else "",
+            details={"seconds": each.seconds},
+        )
+        for each in results
+    ]
 
 
 def _load(

@@ -208,16 +208,16 @@ def _number(value: float, demand: Demand) -> str:
     return f"× {value:.3g}" if demand.ratio else quantity(value, "seconds")
 
 
-def _made(limit: Limit, status: Status, message: str, **shown: Any) -> Check:
-    status = "warn" if status == "fail" and limit.gate.severity == "warn" else status
+def _made(asked: Limit, status: Status, message: str, **shown: Any) -> Check:
+    status = "warn" if status == "fail" and asked.gate.severity == "warn" else status
     return Check(
-        id=limit.id,
+        id=asked.id,
         status=status,
-        title=f"{limit.gate.measure.replace('-', ' ')}, {_KEYS[limit.key]}",
+        title=f"{asked.gate.measure.replace('-', ' ')}, {_KEYS[asked.key]}",
         message=message,
-        path=limit.path,
-        line=limit.line,
-        **{"limit": _asked(limit), **shown},
+        path=asked.path,
+        line=asked.line,
+        **{"limit": _asked(asked), **shown},
     )
 
 

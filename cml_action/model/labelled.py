@@ -1,13 +1,15 @@
-"""A labelled data set for a model: its table read into columns, the truth apart from what the model is given."""
+"""A labelled data set for a model: a table read into columns, the truth apart from what the model is given."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cml_action.data.tables import find
 from cml_action.errors import UsageError
 from cml_action.inputs import suggestion
+from cml_action.model.digest import digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,18 +31,21 @@ class Labelled:
 
     :param features: what the model is given, n values each, by the column's name.
     :param truth: n labels; `slices`: n values each.
+    :param hash: what the bytes are known by: DVC's hash, else `sha256:…`.
     """
 
     name: str
+    hash: str
     features: dict[str, Array]
     truth: Array
     slices: dict[str, Array]
 
 
-def read(policy: ModelPolicy, project: Path, *, allowed: Sequence[Path] = ()) -> Labelled:
+def read(policy: ModelPolicy, project: Path, *, allowed: Sequence[Path] = (), known: str = "") -> Labelled:
     """Read the data set that a policy names.
 
     :param allowed: folders outside of the project that a link may lead to: DVC's cache.
+    :param known: the data set's hash, where DVC has one.
     :raises UsageError: it is not there, is no table, or lacks a column or a label.
     """
     assert policy.data is not None  # noqa: S101 -- the caller's question
@@ -64,10 +69,17 @@ def read(policy: ModelPolicy, project: Path, *, allowed: Sequence[Path] = ()) ->
         raise UsageError(f"{rows} no `{label}`.", "Evaluate on rows whose truth is known.", path=policy.data)
     return Labelled(
         name=policy.data,
+        hash=known or _hash(found),
         features={name: frame[name].to_numpy() for name in wanted},
         truth=_plain(frame[label]),
         slices={name: frame[name].to_numpy() for name in sliced},
     )
+
+
+def _hash(found: DataSet) -> str:
+    """Return the SHA-256 of the file, or of those of all files in their order."""
+    each = [digest(file.resolve()) for file in found.files]
+    return each[0] if len(each) == 1 else f"sha256:{hashlib.sha256(chr(10).join(each).encode()).hexdigest()}"
 
 
 def _plain(column: pd.Series[Any]) -> Array:

@@ -82,11 +82,13 @@ class Plan:
 
     :param calls: calls of a block that count; `settling`: calls before them that do not.
     :param looks: after how many rounds the data are looked at; the last is the most.
+    :param most_s: seconds after which the next look is the last: a machine that stalls gets no more rounds.
     """
 
     calls: int
     settling: int
     looks: tuple[int, ...]
+    most_s: float = math.inf
 
     @property
     def level(self) -> float:
@@ -146,7 +148,8 @@ def plan(call_s: float, sides: int, *, budget_s: float = BUDGET_S) -> Plan:
     round_s = sides * (calls + settling) * call_s
     most = max(_FEWEST_ROUNDS, min(_MOST_ROUNDS, int(budget_s / round_s)))
     looks = sorted({max(_FIRST_LOOK, math.ceil(most * share)) for share in _LOOKS})
-    return Plan(calls=calls, settling=settling, looks=tuple(looks))
+    least_s = looks[0] * round_s
+    return Plan(calls=calls, settling=settling, looks=tuple(looks), most_s=max(budget_s, 2 * least_s))
 
 
 def measure(
@@ -172,19 +175,19 @@ def measure(
     decisions: tuple[Decision, ...] = ()
     done = 0
     for at, look in enumerate(plan.looks):
-        for _ in range(look - done):
+        while done < look and (done < plan.looks[0] or time.monotonic() - began < plan.most_s):
             for side in chance.permutation(len(sides)):
                 times = blocks[sides[side]](plan.settling + plan.calls)
                 found[sides[side]].append(times[plan.settling :])
             advance(1)
-        done = look
+            done += 1
         seconds = {side: _seconds(times, chance) for side, times in found.items()}
         intervals = tuple(interval(seconds, each, plan.level, seed) for each in demands)
         decisions = tuple(
             decide(each, shown, enough=enough(done * plan.calls, each.quantile))
             for each, shown in zip(demands, intervals, strict=True)
         )
-        if "unclear" not in decisions and (demands or at > 0):
+        if done < look or ("unclear" not in decisions and (demands or at > 0)):
             break
     return Timings(
         seconds=seconds,
