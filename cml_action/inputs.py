@@ -49,7 +49,8 @@ class Inputs(BaseModel):
 
     mode: Annotated[tuple[Mode, ...], BeforeValidator(_split)] = Field(
         min_length=1,
-        description="What to do: one or several of `pull`, `stats`, `gate`, `comment`, run in order into one report.",
+        description="What to do: one or several of `pull`, `stats`, `gate`, `comment`, run in order into one"
+        " report.",
     )
     config: str = Field("cml.yaml", description="The policy file; absent is fine.")
     working_directory: str = Field(".", description="Where the project lies in the workspace.")

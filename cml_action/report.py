@@ -52,7 +52,8 @@ class Quantity:
     """A number with its unit.
 
     Units: `number`, `count`, `bytes`, `seconds`, `share` (0 to 1, shown in percent), `points` (a difference
-    of two shares, 0 to 1, shown in percentage points), `ratio` (shown as × 1.02), `moment` (seconds since 1970-01-01 UTC).
+    of two shares, 0 to 1, shown in percentage points), `ratio` (shown as × 1.02), `moment` (seconds since
+    1970-01-01 UTC).
 
     :param signed: it is a difference, shown with its sign.
     """
@@ -117,7 +118,8 @@ class Panel:
 
     :param categories: n names, for bars beside each other; or
     :param edges: n + 1 edges of adjoining bins, for a histogram; or
-    :param limits: n limits, for estimates with their intervals, each on a row named by a category.
+    :param rows: n names, for estimates with their intervals, one above the other.
+    :param limits: with `rows`, the limit of each; NaN where there is none.
     :param series: one or two sides (`base` before `head`), n values each.
     """
 
@@ -125,6 +127,7 @@ class Panel:
     series: tuple[Series, ...]
     categories: tuple[str, ...] = ()
     edges: tuple[float, ...] = ()
+    rows: tuple[str, ...] = ()
     limits: tuple[float, ...] = ()
     unit: Unit = "count"
 

@@ -1,8 +1,8 @@
 """What must hold of any model, whatever it was trained for.
 
-Outputs are compared with a tolerance that belongs to their type: single and double precision by the rules of
-`torch.testing.assert_close` (relative 1.3e-6 and 1e-7, absolute 1e-5 and 1e-7), ten times wider, because another
-batch size means other kernels, whose sums run in another order.
+Outputs are compared with a tolerance that belongs to their type: single and double precision by the rules
+of `torch.testing.assert_close` (relative 1.3e-6 and 1e-7, absolute 1e-5 and 1e-7), ten times wider, because
+another batch size means other kernels, whose sums run in another order.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def checks(
     """Return one check for each thing that must hold.
 
     :param example: makes an input of so many rows.
-    :param rows: real rows, where there are some; noise is added to them, and else to made ones where it is asked.
+    :param rows: real rows, where there are some: noise is added to them, or to made ones where it is asked.
     """
     asked = policy or Behaviour()
     found = []
@@ -90,7 +90,7 @@ def _same_output(predict: Predict, example: Callable[[int], Arrays]) -> tuple[bo
 
 
 def _finite(predict: Predict, example: Callable[[int], Arrays]) -> tuple[bool | None, str, dict[str, Any]]:
-    """Try zeros, large numbers of either sign and the smallest ones; whole numbers (indices) stay as they are."""
+    """Try zeros, large numbers of either sign and the smallest; whole numbers (indices) stay as they are."""
     given = example(1)
     if not any(each.dtype.kind == "f" for each in given.values()):
         return None, "The model takes no floating point numbers.", {}
@@ -105,7 +105,8 @@ def _finite(predict: Predict, example: Callable[[int], Arrays]) -> tuple[bool | 
         outputs = predict(extreme, None)
         if any(each.dtype.kind == "f" and not np.isfinite(each).all() for each in outputs.values()):
             broken.append(name)
-    said = f"NaN or infinity where all inputs are {', '.join(broken)}. Look for a division, a logarithm or `exp`."
+    where = f"NaN or infinity where all inputs are {', '.join(broken)}."
+    said = f"{where} Look for a division, a logarithm or `exp`."
     return not broken, said if broken else "", {}
 
 
@@ -122,7 +123,7 @@ def _noise(
     predict: Predict, given: Arrays, noise: float, limit: float | Share
 ) -> tuple[bool | None, str, dict[str, Any]]:
     chance = np.random.default_rng(0)
-    rows = min(_NOISY_ROWS, min(len(each) for each in given.values()))
+    rows = min(_NOISY_ROWS, *(len(each) for each in given.values()))
     clean = {name: each[:rows] for name, each in given.items()}
     noisy = {
         name: (each + noise * np.std(each, axis=0) * chance.standard_normal(each.shape)).astype(each.dtype)
@@ -146,7 +147,7 @@ def _classes(outputs: Arrays) -> NDArray[Any] | None:
     """Return the class of each row; None where the output is a number or a picture."""
     found = next(iter(outputs.values()))
     if found.ndim == _TWO_DIMENSIONS and found.shape[1] > 1:
-        return found.argmax(axis=1)
+        return np.asarray(found.argmax(axis=1))
     return found if found.ndim == 1 and found.dtype.kind in "biuUS" else None
 
 

@@ -1,4 +1,4 @@
-"""What is demanded of a model: the gates of `cml.yaml`, those of the input `gates`, and one that nobody wrote."""
+"""What is demanded of a model: by `cml.yaml`, by the input `gates`, and where nobody says anything."""
 
 from __future__ import annotations
 

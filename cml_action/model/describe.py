@@ -1,4 +1,4 @@
-"""What the gate found, as a report's sections: a table of measures, figures of the latency, and the rest folded."""
+"""What the gate found, as a report's sections: a table of measures, figures of latency, the rest folded."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     _Row = tuple[Inline | tuple[Inline, ...], ...]
 
 _BINS = 40
-#: What lies beyond this quantile of both sides is drawn in the last bin.
-_DRAWN = 0.99
+#: What lies beyond this quantile of both sides, or so many medians, is drawn in the last bin.
+_DRAWN, _WIDEST = 0.99, 2
 _COLUMNS = ("measure", "candidate", "production", "difference", "limit")
 _QUANTILES: tuple[Quantile, ...] = ("p50", "p95", "p99")
 
@@ -181,7 +181,13 @@ def _size_row(found: Found, limits: Sequence[Limit]) -> list[_Row]:
     before = found.loaded["production"].size_bytes if "production" in found.loaded else None
     change = Quantity(size - before, "bytes", signed=True) if before is not None and size != before else None
     return [
-        ("size", Quantity(size, "bytes"), Quantity(before, "bytes"), change, _limits_of("size", limits, "bytes"))
+        (
+            "size",
+            Quantity(size, "bytes"),
+            Quantity(before, "bytes"),
+            change,
+            _limits_of("size", limits, "bytes"),
+        )
     ]
 
 
@@ -232,6 +238,7 @@ def _distributions(timings: Timings) -> Figure:
     calls = {side: timings.seconds[side].ravel() for side in sides}  # type: ignore[index]
     low = min(float(each.min()) for each in calls.values())
     high = max(float(np.quantile(each, _DRAWN)) for each in calls.values())
+    high = min(high, _WIDEST * max(float(np.median(each)) for each in calls.values()))
     edges = np.linspace(low, max(high, low * 1.001), _BINS + 1)
     medians = {side: timings.quantile(side, "p50") for side in sides}  # type: ignore[arg-type]
     answer = f"Half of the candidate's calls take less than {quantity(medians['candidate'], 'seconds')}"
@@ -239,10 +246,10 @@ def _distributions(timings: Timings) -> Figure:
         answer += f", of production's less than {quantity(medians['production'], 'seconds')}"
     return Figure(
         title=answer,
-        alt=f"{answer}. The slowest 1 % of the calls are in the last bin.",
+        alt=f"{answer}. The slowest calls are all in the last bin.",
         panels=(
             Panel(
-                title="seconds of a call, share of the calls",
+                title="time of a call",
                 series=tuple(Series(name=side, values=_shares(calls[side], edges)) for side in sides),
                 edges=tuple(map(float, edges)),
                 unit="seconds",
@@ -286,7 +293,7 @@ def _estimates(timings: Timings) -> Figure:
                         high=tuple(each.high for each in shown),
                     ),
                 ),
-                categories=names,
+                rows=names,
                 limits=tuple(limits.get(name, math.nan) for name in names),
                 unit="ratio",
             ),
@@ -329,7 +336,10 @@ def _more(found: Found) -> Table | None:
     if found.memory:
         peaks = (found.memory.get(side) for side in sides)
         rows.append(
-            ("memory, peak over baseline", *(Quantity(each.over_baseline if each else None, "bytes") for each in peaks))
+            (
+                "memory, peak over baseline",
+                *(Quantity(each.over_baseline if each else None, "bytes") for each in peaks),
+            )
         )
     for name, unit in (("seconds", "seconds"), ("parameters", "count")):
         values = [getattr(found.loaded[side], name) for side in sides]

@@ -125,9 +125,7 @@ def _test(asked: Asked) -> list[Check]:
     ]
 
 
-def _load(
-    asked: Asked, found: Found, stack: contextlib.ExitStack, log: Log
-) -> dict[Side, Worker]:
+def _load(asked: Asked, found: Found, stack: contextlib.ExitStack, log: Log) -> dict[Side, Worker]:
     workers: dict[Side, Worker] = {}
     for side, spec in asked.specs.items():
         log.line(f"Loading the {side} {spec.path.name}.")
@@ -173,12 +171,15 @@ def _measure(asked: Asked, found: Found, workers: Mapping[Side, Worker], log: Lo
     found.stable = all(each.stable for each in warm.values())
     call_s = max(each.median_s for each in warm.values())
     plan = latency.plan(call_s, len(workers))
-    demands = [each.demand for each in asked.limits if each.demand and ("production" in workers or not each.beside)]
+    alone = "production" not in workers
+    demands = [
+        each.demand for each in asked.limits if each.demand is not None and not (alone and each.beside)
+    ]
     with log.progress("Measuring latency", total=plan.looks[-1], unit="rounds") as bar:
         found.timings = latency.measure(
             {side: worker.time_block for side, worker in workers.items()},
             plan,
-            [each for each in demands if each],
+            demands,
             seed=_SEED,
             advance=bar.advance,
         )
@@ -221,9 +222,7 @@ def _evaluate(asked: Asked, found: Found, workers: Mapping[Side, Worker], log: L
         data, task = asked.data, policy.task
         log.line(f"Evaluating on {data.name}: {len(data.truth):,} rows.")
         predicted = {
-            side: quality.labels(
-                worker.predict(data.features, batch=_ROWS, table=True), data.truth, task
-            )
+            side: quality.labels(worker.predict(data.features, batch=_ROWS, table=True), data.truth, task)
             for side, worker in workers.items()
         }
         sides: Sequence[Any] = (predicted["candidate"], predicted.get("production"))

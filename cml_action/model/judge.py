@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from cml_action.errors import UsageError
 from cml_action.inputs import suggestion
 from cml_action.model.faults import quoted
+from cml_action.model.latency import QUANTILES
 from cml_action.policy.units import Share
 from cml_action.quantity import quantity
 from cml_action.report import Check
@@ -77,13 +78,13 @@ def _latency(limit: Limit, demand: Demand, timings: Timings | None) -> Check:
     elif decision == "fail":
         than = " production's" if demand.ratio else ""
         message = (
-            f"{name} is {_number(shown.estimate, demand)}{than}, at least {_number(shown.low, demand)}; allowed is"
-            f" {_number(demand.limit, demand)}. Profile the model beside production, or raise the limit."
+            f"{name} is {_number(shown.estimate, demand)}{than}, at least {_number(shown.low, demand)}; allowed"
+            f" is {_number(demand.limit, demand)}. Profile the model, or raise the limit."
         )
     else:
         message = (
             f"After {timings.rounds} rounds {name} lies somewhere from {ends}, and the limit is"
-            f" {_number(demand.limit, demand)}: it cannot be told. Run it on a quieter machine, or move the limit."
+            f" {_number(demand.limit, demand)}: it cannot be told. Use a quieter machine, or move the limit."
         )
     status: Status = "warn" if decision == "unclear" else decision
     return _made(
@@ -111,8 +112,8 @@ def _details(timings: Timings, shown: Interval) -> dict[str, Json]:
         "seed": timings.seed,
     }
     for side in timings.seconds:
-        for name in ("p50", "p95", "p99"):
-            found[f"{side}_latency_{name}_s"] = timings.quantile(side, name)  # type: ignore[arg-type]
+        for name in QUANTILES:
+            found[f"{side}_latency_{name}_s"] = timings.quantile(side, name)
     return found
 
 
@@ -126,7 +127,9 @@ def _size(limit: Limit, found: Found) -> Check:
         most = before * limit.gate.max_ratio
     assert most is not None  # noqa: S101 -- a limit has the key that it is named by
     over = size > most
-    message = f"The model has {quantity(size, 'bytes')}; allowed are {quantity(most, 'bytes')}." if over else ""
+    message = (
+        f"The model has {quantity(size, 'bytes')}; allowed are {quantity(most, 'bytes')}." if over else ""
+    )
     return _made(
         limit,
         "fail" if over else "pass",

@@ -1,4 +1,4 @@
-"""A labelled data set for a model: a table read into columns, the truth apart from what the model is given."""
+"""A labelled data set: a table read into columns, the truth apart from what the model is given."""
 
 from __future__ import annotations
 
@@ -102,11 +102,12 @@ def _frame(found: DataSet) -> pd.DataFrame:
     for file in found.files:
         try:
             parts.append(readers[found.kind](file))
-        except (ValueError, OSError, UnicodeError) as error:
+        except (ValueError, OSError, UnicodeError) as error:  # noqa: PERF203 -- a file is read in between
             words = " ".join(str(error).replace("`", "'").split())[:200]
             raise UsageError(
                 f"`{found.shown(file)}` cannot be read as {found.kind}: `{words}`.",
                 "Correct the file, or pull it again.",
                 path=found.shown(file),
             ) from None
-    return pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
+    whole: pd.DataFrame = pd.concat(parts, ignore_index=True)
+    return whole

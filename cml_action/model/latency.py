@@ -1,23 +1,24 @@
 """How fast a model is, and whether it is slower than production: measured in turns, decided on intervals.
 
-Candidate and production run in alternating blocks of a few milliseconds, in a random order within each round,
-so that whatever the machine does (a busy neighbour, a clock that slows down) happens to both. What is compared
-is a round with itself:
+Candidate and production run in alternating blocks of a few milliseconds, in a random order within each
+round, so that whatever the machine does (a busy neighbour, a clock that slows down) happens to both. What
+is compared is a round with itself:
 
     ratio of p50 = median over the rounds of (median of the candidate's block / median of production's block)
 
-A slow second makes both blocks of a round slow and leaves their ratio alone. p95 is a property of all calls, so
-its ratio is that of the quantiles of all calls of either side. Both get a percentile bootstrap interval (Efron
-and Tibshirani, *An Introduction to the Bootstrap*, 1993, chapter 13) in which whole rounds are drawn, because
-calls within a block are not independent. The interval of a single side, where nothing cancels, draws runs of
-neighbouring rounds, as what slows a machine lasts longer than a round: the circular block bootstrap (Politis
-and Romano, 1992), in runs of n^(1/3) rounds (Künsch, *Annals of Statistics* 17, 1989).
+A slow second makes both blocks of a round slow and leaves their ratio alone. p95 is a property of all
+calls, so its ratio is that of the quantiles of all calls of either side. Both get a percentile bootstrap
+interval (Efron and Tibshirani, *An Introduction to the Bootstrap*, 1993, chapter 13) in which whole rounds
+are drawn, because calls within a block are not independent. The interval of a single side, where nothing
+cancels, draws runs of neighbouring rounds, as what slows a machine lasts longer than a round: the circular
+block bootstrap (Politis and Romano, 1992), in runs of n^(1/3) rounds (Künsch, *Annals of Statistics* 17,
+1989).
 
-**Looking more than once.** Rounds are added until every demand is decided: the data are looked at after fixed
-shares of the most rounds (1/8, 1/4, 1/2, all). Each look is one more chance of a false alarm, so each uses the
-level 1 - 0.05/looks (Bonferroni's inequality; Dunn, *JASA* 56, 1961). Its error is at most 5 % over all looks
-together, whatever the dependence between them; half of it on the side that fails. The boundaries of Pocock
-(*Biometrika* 64, 1977) would be 5 % narrower, and hold for normal statistics alone.
+**Looking more than once.** Rounds are added until every demand is decided: the data are looked at after
+fixed shares of the most rounds (1/8, 1/4, 1/2, all). Each look is one more chance of a false alarm, so each
+uses the level 1 - 0.05/looks (Bonferroni's inequality; Dunn, *JASA* 56, 1961). Its error is at most 5 %
+over all looks together, whatever the dependence between them; half of it on the side that fails. The
+boundaries of Pocock (*Biometrika* 64, 1977) would be 5 % narrower, and hold for normal statistics alone.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ _AT_ONCE = 200
 BLOCK_S, BUDGET_S = 0.010, 20.0
 _FEWEST_ROUNDS, _FIRST_LOOK, _MOST_ROUNDS = 24, 12, 400
 _MOST_CALLS = 1000
-#: The first call of a block finds the caches filled by the other model. Longer calls than this hardly feel it.
+#: The first call of a block finds the caches filled by the other model. Longer calls hardly feel it.
 _SETTLES_BELOW_S = 0.02
 #: So many calls have to lie beyond a quantile before it is judged; of a block so many are drawn from.
 _BEYOND, _DRAWN_OF_BLOCK = 10, 25

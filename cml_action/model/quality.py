@@ -1,13 +1,14 @@
 """How good a model's predictions are on labelled rows, and whether production's were better on the same rows.
 
-**Classification**: `accuracy`; `balanced-accuracy`, the mean of the classes' recalls; `f1`, the mean of the classes'
-F1. **Regression**: `mae`, `rmse` and `r2`. Each has a percentile bootstrap interval over rows
-(`scipy.stats.bootstrap`); the share of correct rows has Wilson's, which holds where none or all are correct.
+**Classification**: `accuracy`; `balanced-accuracy`, the mean of the classes' recalls; `f1`, the mean of the
+classes' F1. **Regression**: `mae`, `rmse` and `r2`. Each has a percentile bootstrap interval over rows
+(`scipy.stats.bootstrap`); the share of correct rows has Wilson's, which holds where none or all are
+correct.
 
-**Against production.** Both models see the same rows, so what is tested is the difference of each row. Where the
-rows are right or wrong: McNemar's test, with the mid-p value (Fagerland, Lydersen and Laake, *BMC Medical Research
-Methodology* 13:91, 2013), which needs no table of at least so many rows. Elsewhere: the paired bootstrap interval of
-the difference; a model is worse where all of it lies on the worse side.
+**Against production.** Both models see the same rows, so what is tested is the difference of each row.
+Where the rows are right or wrong: McNemar's test, with the mid-p value (Fagerland, Lydersen and Laake, *BMC
+Medical Research Methodology* 13:91, 2013), which needs no table of at least so many rows. Elsewhere: the
+paired bootstrap interval of the difference; a model is worse where all of it lies on the worse side.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def labels(outputs: Mapping[str, Array], truth: Array, task: Task) -> Array:
     found = next(iter(outputs.values()))
     if found.shape[:1] != truth.shape:
         raise UsageError(
-            f"The model returned {found.shape[0] if found.ndim else 1:,} rows for {len(truth):,} rows of data.",
+            f"The model returned {found.shape[0] if found.ndim else 1:,} rows for {len(truth):,} of data.",
             "Let it return one prediction for each row, or give `evaluate` under `model` in cml.yaml.",
         )
     if found.ndim == _TWO_DIMENSIONS and found.shape[1] == 1:
@@ -106,7 +107,7 @@ def labels(outputs: Mapping[str, Array], truth: Array, task: Task) -> Array:
             raise _unclear(
                 found, "one class for each row, as the label column has it: its labels are no numbers"
             )
-        return found.argmax(axis=1)
+        return np.asarray(found.argmax(axis=1))
     if found.ndim != 1 or (found.dtype.kind == "f" and not np.array_equal(found, np.round(found))):
         raise _unclear(found, "one class, or a score for each class, for each row")
     return found

@@ -6,7 +6,6 @@ import os
 import time
 from dataclasses import asdict
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cml_action.data import dvc
@@ -14,13 +13,14 @@ from cml_action.errors import UsageError
 from cml_action.model import describe, gate, labelled, python, reference
 from cml_action.model.demanded import demanded
 from cml_action.model.digest import digest
-from cml_action.model.faults import ModelSetupFault
 from cml_action.model.spec import Place, from_policy
 from cml_action.model.verdict import Evidence, policy_digest
 from cml_action.publish.outputs import write
 from cml_action.report import Check, Code, Report, Text
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from cml_action.job import Job
     from cml_action.model.demanded import Demanded
     from cml_action.model.gate import Found
@@ -73,6 +73,7 @@ def run(job: Job) -> Report:
             found.checks.append(_changed(side, path))
     report = _report(job, wanted, before, found, wishes)
     evidence = Evidence(
+        schema=1,
         verdict=report.verdict,
         reference=wanted.text,
         digest=digests["candidate"],
@@ -154,14 +155,12 @@ def _changed(side: str, path: Path) -> Check:
         id=f"model/{side}/unchanged",
         status="fail",
         title="the model stays as it is while it is tested",
-        message=f"`{path.name}` was changed while it was tested, so that nothing is known of what lies there now."
-        " Look for code in the loader, the tests or the model that writes there.",
+        message=f"`{path.name}` was changed while it was tested: nothing is known of what lies there now. Look"
+        " for code in the loader, the tests or the model that writes there.",
     )
 
 
-def _report(
-    job: Job, wanted: Reference, before: Reference | None, found: Found, wishes: Demanded
-) -> Report:
+def _report(job: Job, wanted: Reference, before: Reference | None, found: Found, wishes: Demanded) -> Report:
     report = Report(checks=tuple(found.checks), sections=describe.sections(found, wishes.limits))
     verb = {"pass": "may", "warn": "may", "fail": "must not"}[report.verdict]
     doubt = ", with warnings" if report.verdict == "warn" else ""
