@@ -154,7 +154,7 @@ def done(path: Path, call_ms: float, slower: float) -> int:
 def table(trials: list[dict[str, Any]]) -> str:
     """Return the table as Markdown; `ratio found` is the middle 90 % of the estimates."""
     lines = [
-        "| model | candidate | trials | failed (95 %, Wilson) | cannot tell | bar | ratio found | rounds | s |",
+        "| model | candidate | trials | failed (95 %) | cannot tell | bar | ratio found | rounds | s |",
         "|--:|--:|--:|--:|--:|---|--:|--:|--:|",
     ]
     for call_ms, slower in sorted({(each["call_ms"], each["slower"]) for each in trials}):

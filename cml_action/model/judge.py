@@ -78,12 +78,12 @@ def _latency(limit: Limit, demand: Demand, timings: Timings | None) -> Check:
     elif decision == "fail":
         than = " production's" if demand.ratio else ""
         message = (
-            f"{name} is {_number(shown.estimate, demand)}{than}, at least {_number(shown.low, demand)}; allowed"
-            f" is {_number(demand.limit, demand)}. Profile the model, or raise the limit."
+            f"{name} is {_number(shown.estimate, demand)}{than}, at least {_number(shown.low, demand)};"
+            f" allowed is {_number(demand.limit, demand)}. Profile the model, or raise the limit."
         )
     else:
         message = (
-            f"After {timings.rounds} rounds {name} lies somewhere from {ends}, and the limit is"
+            f"After {timings.rounds} rounds {name} lies somewhere from {ends}, the limit is"
             f" {_number(demand.limit, demand)}: it cannot be told. Use a quieter machine, or move the limit."
         )
     status: Status = "warn" if decision == "unclear" else decision

@@ -22,7 +22,7 @@ MOST_CHARACTERS = 512
 _SHOWN = 60
 # Letters and digits of any script, and what stands in file names; no quotes, no `$`, `;`, `|`, `&`, `<`, no
 # line breaks.
-_PATH = re.compile(r"(?!-)[\w@+=,()\[\] .-]+(/[\w@+=,()\[\] .-]+)*/?")
+_PATH = re.compile(r"(?!-)[\w@+=,()\[\] .-]+(/(?!-)[\w@+=,()\[\] .-]+)*/?")
 #: `name:version`, with up to three parts before the name: W&B's `entity/project/name:v3`, `org/registry/…`.
 _VERSION = re.compile(r"(wandb-artifact://)?([\w.-]+/){0,3}(?!-)[\w.-]+:(?!-)[\w.-]+")
 

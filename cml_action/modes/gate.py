@@ -155,8 +155,8 @@ def _changed(side: str, path: Path) -> Check:
         id=f"model/{side}/unchanged",
         status="fail",
         title="the model stays as it is while it is tested",
-        message=f"`{path.name}` was changed while it was tested: nothing is known of what lies there now. Look"
-        " for code in the loader, the tests or the model that writes there.",
+        message=f"`{path.name}` was changed while it was tested: nothing is known of what lies there now."
+        " Look for code in the loader, the tests or the model that writes there.",
     )
 
 
