@@ -168,10 +168,7 @@ def write(path: str, value: Any) -> None:
         letter = _LETTERS[dtype_of(value)][0]
         data = ctypes.string_at(value.data_ptr(), value.numel() * value.element_size())
     else:
-        flat = _flat(value)
-        whole = all(isinstance(each, int) for each in flat)
-        letter, code = _LETTERS["int64" if whole else "float64"]
-        data = array.array(code, flat).tobytes()
+        letter, data = _packed(_flat(value))
     shape = "({})".format("".join(f"{each}, " for each in shape_of(value)))
     header = f"{{'descr': '{letter}', 'fortran_order': False, 'shape': {shape}, }}"
     header += " " * (63 - (10 + len(header)) % 64) + "\n"
@@ -237,6 +234,15 @@ def _flat(value: Any) -> list[Any]:
     if not isinstance(value, (list, tuple)):
         return [value]
     return [each for part in value for each in _flat(part)]
+
+
+def _packed(flat: list[Any]) -> tuple[str, bytes]:
+    """Return numbers, or texts (UTF-32, all of one width), as `.npy` holds them."""
+    if any(isinstance(each, str) for each in flat):
+        width = max(1, *(len(each) for each in flat))
+        return f"<U{width}", b"".join(each.ljust(width, "\0").encode("utf-32-le") for each in flat)
+    letter, code = _LETTERS["int64" if all(isinstance(each, int) for each in flat) else "float64"]
+    return letter, array.array(code, flat).tobytes()
 
 
 def _nested(flat: list[Any], shape: Sequence[int]) -> Any:

@@ -34,8 +34,6 @@ class Inputs:
             self._given = _arguments(model.example)
         elif model.signature and all(_is_known(each) for each in model.signature):
             self._specs = [{**each, "range": None} for each in model.signature]
-        else:
-            raise Refusal("no-input")
         if model.kind == "onnx":
             self._name_all()
 
@@ -47,8 +45,15 @@ class Inputs:
         positional, named = self._given
         self._given = ((), {**dict(zip(names, positional)), **named})
 
+    @property
+    def known(self) -> bool:
+        """Whether anything says what the model takes."""
+        return bool(self._specs or self._given[0] or self._given[1])
+
     def call(self, rows: int) -> Call:
         """Return the arguments of a call with so many rows, made once."""
+        if not self.known:
+            raise Refusal("no-input")
         if rows not in self._made:
             self._made[rows] = self._on_device(self._filled(rows))
         return self._made[rows]
@@ -91,13 +96,22 @@ class Inputs:
             form = self._model.form
             if form == "numpy" and arrays.numpy() is None:
                 form = "list"
-            made = [(each["name"], arrays.made(each, form, rows)) for each in self._specs]
+            made = [(each["name"], self._framed(arrays.made(each, form, rows))) for each in self._specs]
             return tuple(each for name, each in made if not name), {name: each for name, each in made if name}
         positional, named = self._given
         return (
             tuple(self._rows(each, rows) for each in positional),
             {name: self._rows(each, rows) for name, each in named.items()},
         )
+
+    def _framed(self, value: Any) -> Any:
+        """Return a matrix as the DataFrame that a model was fitted on."""
+        columns = self._model.columns
+        if not columns or arrays.shape_of(value)[1:] != [len(columns)]:
+            return value
+        import pandas as pd
+
+        return pd.DataFrame(value, columns=columns)
 
     def _rows(self, value: Any, rows: int) -> Any:
         return arrays.take(value, 0, rows) if arrays.is_rows(value) and arrays.count(value) else value
