@@ -162,6 +162,8 @@ class Worker:
     def load(self) -> Loaded:
         """Load the model and one input for it; pickles are searched before."""
         spec = self.spec
+        if not spec.path.exists():
+            raise self._stop(faults.fault("missing", "", self._known))
         size = size_bytes(spec.path)
         try:
             pickles.search(spec.path, allow_pickle=spec.allow_pickle)

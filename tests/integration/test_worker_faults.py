@@ -1,7 +1,8 @@
-"""Models that misbehave, in a Python without any package: each gets its sentence, and nothing stays behind."""
+"""Models that misbehave, in a Python without any package: each gets its sentence, and nothing stays."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -44,15 +45,19 @@ def fault(tmp_path: Path) -> Callable[..., ModelFault]:
         told = {"load_s": 60.0, "request_s": 60.0, **limits}
         marked = {"MODEL_TEST": f"{os.getpid()}-{time.monotonic_ns()}"}
         with (
+            bare(tmp_path, source, limits=Limits(**told), **marked) as worker,
             pytest.raises(ModelFault) as caught,
-            bare(tmp_path, source, limits=Limits(**told), **marked) as it,
-        ):  # type: ignore[arg-type]
-            it.load()
-            it.time_block(calls)
+        ):
+            _load_and_time(worker, calls)
         assert _left(marked) == []
         return caught.value
 
     return fault
+
+
+def _load_and_time(worker: Worker, calls: int) -> None:
+    worker.load()
+    worker.time_block(calls)
 
 
 def _left(marked: dict[str, str]) -> list[int]:
@@ -60,11 +65,9 @@ def _left(marked: dict[str, str]) -> list[int]:
     word = "MODEL_TEST=" + marked["MODEL_TEST"]
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
-        try:
+        with contextlib.suppress(OSError):
             if word.encode() in (folder / "environ").read_bytes().split(b"\0"):
                 found.append(int(folder.name))
-        except OSError:
-            continue
     return found
 
 
@@ -173,12 +176,13 @@ def test_what_is_written_between_two_questions_is_found(tmp_path: Path) -> None:
 def test_a_clock_that_the_model_changed_contradicts_the_one_outside(tmp_path: Path) -> None:
     source = calling("time.sleep(1.5)").replace(
         "import ctypes",
-        "import cml_action_worker.clock as c\nc.on_cpu = lambda call, a, k, n: [call(*a) and 1000 for _ in range(n)]\n"
+        "import cml_action_worker.clock as c\n"
+        "c.on_cpu = lambda call, given, named, n: [call(*given) and 1000 for _ in range(n)]\n"
         "import cml_action_worker.serve as s\ns.perf_counter = lambda: 0.0\nimport ctypes",
     )
     with bare(tmp_path, source) as worker:
         worker.load()
-        with pytest.raises(ModelFault, match="times of the model `model.txt` cannot be believed"):
+        with pytest.raises(ModelFault, match=r"times of the model `model\.txt` cannot be believed"):
             worker.time_block(3)
 
 
@@ -237,8 +241,10 @@ LOADERS = {
     ),
     "its module has a fault": (
         "broken:load",
-        "The loader `broken:load` was not found: `importing broken raised SyntaxError: invalid syntax"
-        " (broken.py, line 1)`.",
+        (
+            "The loader `broken:load` was not found: `importing broken raised SyntaxError: invalid syntax"
+            " (broken.py, line 1)`."
+        ),
     ),
 }
 MINE = """
@@ -265,7 +271,7 @@ def test_a_loader_that_does_not_load_is_named(tmp_path: Path, loader: str, sente
 
 
 def test_without_torch_the_module_is_named_and_where_it_is_missed(tmp_path: Path) -> None:
-    (tmp_path / "net.pt").write_bytes(b"PK")
+    (tmp_path / "net.pt").write_bytes(b"\x80\x02")
     with (
         pytest.raises(ModelSetupFault) as caught,
         Worker(ModelSpec(path=tmp_path / "net.pt"), place(tmp_path, bare_python())) as worker,
@@ -315,7 +321,7 @@ def test_secrets_are_not_in_the_workers_environment(tmp_path: Path) -> None:
         "MODEL_REGISTRY_PASSWORD": "pass-word-of-mine",
         "TORCH_INDEX": "https://ada:pass-word@packages.example.com",
         "OMP_STACKSIZE": "ghs_0123456789abcdef",
-        "GITHUB_ENV": "/tmp/env",
+        "GITHUB_ENV": "/home/runner/env",
         "ACTIONS_RUNTIME_TOKEN": "eyJhbGciOi",
         "MODEL_SIZE": "small",
         "OMP_NUM_THREADS": "1",

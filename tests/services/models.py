@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cml_action.model.process import Worker
 from cml_action.model.spec import Limits, ModelSpec, Place
-from tests.services.user_python import bare_python, user_python
+from tests.services.user_python import bare_python, made_once, user_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 #: Long enough for a loaded machine to import PyTorch, short enough for a test that hangs.
 PATIENT = Limits(load_s=120, request_s=60, total_s=240)
 
 _MAKE = """
-import os, pickle
+import os, pickle, sys
 import joblib, numpy as np, onnx, safetensors.torch, sklearn.datasets, sklearn.linear_model, skops.io, torch
 from onnx import TensorProto, helper, numpy_helper
 
+sys.path.insert(0, ".")
 torch.manual_seed(0)
 net = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10)).eval()
 torch.jit.script(net).save("net.pt")
@@ -52,6 +54,10 @@ pickle.dump(flower, open("iris.pkl", "wb"))
 frame.head(7).to_csv("sample.csv", index=False)
 np.save("sample.npy", np.ones((3, 64), "float32"))
 
+import scaling
+
+skops.io.dump(scaling.Scale(), "foreign.skops")
+
 
 class Evil:
     def __reduce__(self):
@@ -61,6 +67,15 @@ class Evil:
 pickle.dump(Evil(), open("evil.pkl", "wb"))
 joblib.dump([np.ones(9), Evil()], "evil.joblib")
 torch.save({"weights": Evil()}, "evil.pt")
+"""
+
+_SCALING = """
+import sklearn.base
+
+
+class Scale(sklearn.base.BaseEstimator):
+    def predict(self, rows):
+        return rows
 """
 
 _LOADERS = """
@@ -106,11 +121,17 @@ def quality(model):
 
 
 def make_models(folder: Path) -> Path:
-    """Write a model of every kind into a project's folder, with the loaders that some of them need."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "loaders.py").write_text(_LOADERS)
-    subprocess.run([user_python(), "-c", _MAKE], cwd=folder, check=True, capture_output=True)
+    """Fill a new project's folder with a model of every kind, and the loaders that some of them need."""
+    sources = f"{_MAKE}{_LOADERS}{_SCALING}".encode()
+    shutil.copytree(made_once("models", sources, _make), folder)
     return folder
+
+
+def _make(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / "loaders.py").write_text(_LOADERS)
+    (folder / "scaling.py").write_text(_SCALING)
+    subprocess.run([user_python(), "-c", _MAKE], cwd=folder, check=True, capture_output=True)
 
 
 @contextmanager

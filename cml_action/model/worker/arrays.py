@@ -157,12 +157,17 @@ def write_all(folder: str, named: Sequence[tuple[str, Any]]) -> None:
 
 
 def write(path: str, value: Any) -> None:
-    """Write an array as `.npy` (NumPy's format, version 1.0), with NumPy or without."""
+    """Write an array as `.npy` (NumPy's format, version 1.0)."""
     np = numpy()
     if np is not None:
         plain = np.asarray(as_form(value, "numpy"))
         np.save(path, plain.astype(str) if plain.dtype == object else plain, allow_pickle=False)
-        return
+    else:
+        write_plain(path, value)
+
+
+def write_plain(path: str, value: Any) -> None:
+    """Write a tensor or nested lists as `.npy`, without NumPy."""
     if is_tensor(value):
         value = value.contiguous()
         letter = _LETTERS[dtype_of(value)][0]
@@ -179,8 +184,11 @@ def write(path: str, value: Any) -> None:
 def read(path: str, form: str) -> Any:
     """Read a `.npy` file."""
     np = numpy()
-    if np is not None:
-        return as_form(np.load(path, allow_pickle=False), form)
+    return read_plain(path, form) if np is None else as_form(np.load(path, allow_pickle=False), form)
+
+
+def read_plain(path: str, form: str) -> Any:
+    """Read a `.npy` file as a tensor or nested lists, without NumPy."""
     with open(path, "rb") as file:
         content = file.read()
     if not content.startswith(_MAGIC + b"\x01"):

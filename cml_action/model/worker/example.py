@@ -25,6 +25,8 @@ class Inputs:
         self._device = asked["device"]
         self._specs: list[dict[str, Any]] = []
         self._given: Call = ((), {})
+        #: Whether anything says what the model takes.
+        self.known = True
         self._made: dict[int, Call] = {}
         if asked["inputs"]:
             self._specs = asked["inputs"]
@@ -34,6 +36,8 @@ class Inputs:
             self._given = _arguments(model.example)
         elif model.signature and all(_is_known(each) for each in model.signature):
             self._specs = [{**each, "range": None} for each in model.signature]
+        else:
+            self.known = False
         if model.kind == "onnx":
             self._name_all()
 
@@ -44,11 +48,6 @@ class Inputs:
             spec["name"] = spec["name"] or name
         positional, named = self._given
         self._given = ((), {**dict(zip(names, positional)), **named})
-
-    @property
-    def known(self) -> bool:
-        """Whether anything says what the model takes."""
-        return bool(self._specs or self._given[0] or self._given[1])
 
     def call(self, rows: int) -> Call:
         """Return the arguments of a call with so many rows, made once."""

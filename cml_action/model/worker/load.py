@@ -69,6 +69,13 @@ def load(asked: dict[str, Any]) -> tuple[Model, Memory]:
 def _by_type(asked: dict[str, Any]) -> Callable[[], Model]:
     path = asked["path"]
     suffix = os.path.splitext(path)[1].lower()
+    # What is refused without a library is refused before one is imported.
+    if suffix in _PICKLES and not asked["allow_pickle"]:
+        raise Refusal("pickle", "`allow-pickle` is not set")
+    if suffix in _TORCH:
+        _torch_kind(path)
+    if suffix == ".skops" and not zipfile.is_zipfile(path):
+        raise Refusal("unreadable", "it is no archive, as skops writes it")
     kinds = {
         ".onnx": _onnx,
         ".skops": _skops,
@@ -282,8 +289,6 @@ def _skops(asked: dict[str, Any]) -> Model:
 
 def _pickle(asked: dict[str, Any]) -> Model:
     path = asked["path"]
-    if not asked["allow_pickle"]:
-        raise Refusal("pickle", "`allow-pickle` is not set")
     if path.endswith(".joblib"):
         import joblib
 
