@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import secrets
 import select
@@ -33,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 from cml_action.model import faults, pickles
 from cml_action.model.child import Child
+from cml_action.model.exchange import number, read_arrays, size_bytes, text, write_arrays
 from cml_action.model.spec import Limits
 
 if TYPE_CHECKING:
@@ -187,15 +187,15 @@ class Worker:
         )
         with self._believed():
             return Loaded(
-                kind=_text(found["kind"]),
-                seconds=_number(found["seconds"]),
+                kind=text(found["kind"]),
+                seconds=number(found["seconds"]),
                 parameters=None if found["parameters"] is None else int(found["parameters"]),
                 size_bytes=size,
                 inputs=tuple(
-                    (_text(name), tuple(int(each) for each in shape), _text(dtype))
+                    (text(name), tuple(int(each) for each in shape), text(dtype))
                     for name, shape, dtype in found["inputs"]
                 ),
-                method=_text(found["method"]),
+                method=text(found["method"]),
             )
 
     def warm_up(self, *, batch: int = 1, most_s: float = 5.0) -> WarmUp:
@@ -216,9 +216,9 @@ class Worker:
         with self._believed():
             return WarmUp(
                 calls=int(found["calls"]),
-                seconds=_number(found["seconds"]),
+                seconds=number(found["seconds"]),
                 stable=bool(found["stable"]),
-                median_s=_number(found["median_s"]),
+                median_s=number(found["median_s"]),
             )
 
     def time_block(self, calls: int, batch: int = 1) -> list[int]:
@@ -234,7 +234,7 @@ class Worker:
         passed = time.perf_counter() - began
         with self._believed():
             times = [int(each) for each in found["ns"]]
-            other = _number(found["other_s"])
+            other = number(found["other_s"])
             if len(times) != calls or min(times) < 0:
                 raise ValueError
         claimed = sum(times) / 1e9
@@ -259,14 +259,14 @@ class Worker:
         """Return where it runs: versions, processor, threads, GPU with its clocks; words for people."""
         found = self._ask("environment", "it was asked about its environment")
         with self._believed():
-            return {_text(name): _text(value) for name, value in found["environment"].items()}
+            return {text(name): text(value) for name, value in found["environment"].items()}
 
     def example(self, batch: int = 1) -> dict[str, np.ndarray[Any, Any]]:
         """Return the inputs that it is timed with, by name; a nameless one is `input` or `input_0`, …."""
         folder = self._new_folder()
         self._ask("example", "its input was made", batch=batch, folder=str(folder))
         with self._believed():
-            return _read_arrays(folder)
+            return read_arrays(folder)
 
     def predict(
         self,
@@ -286,7 +286,7 @@ class Worker:
         :return: arrays by name: `output`, `output_0`, …, or the keys of what it returns.
         """
         folder, results = self._new_folder(), self._new_folder()
-        order = _write_arrays(folder, inputs)
+        order = write_arrays(folder, inputs)
         self._ask(
             "predict",
             "it was called",
@@ -298,7 +298,7 @@ class Worker:
             table=table,
         )
         with self._believed():
-            return _read_arrays(results)
+            return read_arrays(results)
 
     def evaluate(self, function: str, *, seconds: float | None = None) -> dict[str, float]:
         """Run the user's function on the loaded model and return its metrics, all of them finite.
@@ -308,7 +308,7 @@ class Worker:
         self._known["function"] = function
         found = self._ask("evaluate", f"`{function}` ran", seconds=seconds, function=function)
         with self._believed():
-            return {_text(name): _number(value) for name, value in found["metrics"].items()}
+            return {text(name): number(value) for name, value in found["metrics"].items()}
 
     def _start(self) -> tuple[int, int, Child]:
         down_read, down_write = os.pipe()
@@ -420,54 +420,5 @@ class Worker:
         return Path(tempfile.mkdtemp(dir=self._folder))
 
 
-def size_bytes(path: Path) -> int:
-    """Return the size of a file, or of all files below a folder."""
-    if path.is_dir():
-        return sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
-    return path.stat().st_size
-
-
-def _write_arrays(folder: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> list[str]:
-    """Write arrays as `0.npy`, `1.npy`, …, and return their names in that order."""
-    import numpy as np
-
-    for at, array in enumerate(arrays.values()):
-        plain = np.asarray(array)
-        if plain.dtype == object:
-            plain = plain.astype(str)
-        np.save(folder / f"{at}.npy", plain, allow_pickle=False)
-    return list(arrays)
-
-
-def _read_arrays(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
-    """Read what the worker wrote: arrays as `0.npy`, …, and their names in `names.json`."""
-    import numpy as np
-
-    names = json.loads(_plain_file(folder / "names.json").read_text(encoding="utf-8"))
-    return {
-        # Mapped first: a header that promises more than there is in the file is refused, not allocated.
-        _text(name): np.array(np.load(_plain_file(folder / f"{at}.npy"), mmap_mode="r", allow_pickle=False))
-        for at, name in enumerate(names)
-    }
-
-
-def _plain_file(path: Path) -> Path:
-    if path.is_symlink() or not path.is_file():
-        raise OSError
-    return path
-
-
 def _shown(path: Path, project: Path) -> str:
     return path.relative_to(project).as_posix() if path.is_relative_to(project) else path.name
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError
-    return float(value)
