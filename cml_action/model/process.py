@@ -228,7 +228,10 @@ class Worker:
         to its own end; on CUDA it is what events before and behind it say, synchronised after each call.
 
         :param calls: 1 to 100,000.
+        :raises ValueError: other numbers of calls.
         """
+        if not 1 <= calls <= MOST_CALLS:
+            raise ValueError(calls)
         began = time.perf_counter()
         found = self._ask("block", "it was measured", calls=calls, batch=batch)
         passed = time.perf_counter() - began

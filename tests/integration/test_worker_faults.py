@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cml_action.errors import UsageError
+from cml_action.install import asked_for
 from cml_action.model import python
 from cml_action.model.faults import ModelFault, ModelSetupFault
 from cml_action.model.process import Worker
@@ -362,3 +365,21 @@ def test_an_interpreter_that_cannot_be_started_is_named(tmp_path: Path) -> None:
     (tmp_path / "model.txt").write_text("weights")
     with pytest.raises(UsageError, match="cannot be started"):
         Worker(ModelSpec(path=tmp_path / "model.txt"), place(tmp_path, broken))
+
+
+def test_where_theirs_lacks_the_library_ours_stands_in(tmp_path: Path) -> None:
+    ours = Path(sys.executable)  # with onnxruntime, without torch
+    assert python.with_library(bare_python(), tmp_path / "net.onnx", ours) == ours
+    assert python.with_library(bare_python(), tmp_path / "net.txt", ours) == bare_python()
+    assert python.with_library(bare_python(), tmp_path / "net.pt", bare_python()) == bare_python()
+
+
+def test_the_library_of_a_named_model_is_installed_where_it_is_missing(tmp_path: Path) -> None:
+    def families(model: str, interpreter: Path) -> tuple[str, ...]:
+        given = {"mode": "gate", "model": model, "python": str(interpreter)}
+        return asked_for({"CML_ACTION_INPUTS": json.dumps(given), "GITHUB_WORKSPACE": str(tmp_path)})
+
+    assert "onnx" in families("net.onnx", bare_python())
+    assert "torch" in families("models/net.pt2", bare_python())
+    assert "onnx" not in families("net.onnx", Path(sys.executable))
+    assert "torch" not in families("net.txt", bare_python())

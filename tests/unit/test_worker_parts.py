@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,6 +93,33 @@ def test_times_of_a_block_add_up_to_the_whole() -> None:
     times = clock.on_cpu(lambda: None, (), {}, 1000)
     assert len(times) == 1000
     assert sum(times) <= clock.now() - began
+
+
+class _Event:
+    """One of CUDA's events, on a clock of the test's."""
+
+    def __init__(self, heard: list[str]) -> None:
+        self._heard = heard
+
+    def record(self) -> None:
+        self._heard.append("record")
+
+    def synchronize(self) -> None:
+        self._heard.append("wait")
+
+    def elapsed_time(self, _: _Event) -> float:
+        return 1.5  # milliseconds
+
+
+def test_on_cuda_each_call_stands_between_two_events_and_is_waited_for() -> None:
+    heard: list[str] = []
+    cuda = SimpleNamespace(
+        Event=lambda enable_timing: _Event(heard) if enable_timing else None,
+        synchronize=lambda: heard.append("wait"),
+    )
+    times = clock.on_cuda(SimpleNamespace(cuda=cuda))(lambda: heard.append("call"), (), {}, 2)
+    assert times == [1_500_000, 1_500_000]
+    assert heard == ["call", "wait", *2 * ["record", "call", "record", "wait"]]
 
 
 def test_the_gpu_that_is_visible_is_named_with_its_clocks() -> None:
