@@ -9,7 +9,7 @@ output, so what a model prints disturbs nothing. What this protects against, and
   output that strays into the pipe never becomes a verdict.
 - The process has no token or key in its environment, and no verdict is made there: limits, labels, file
   size, digest and the search of pickles stay on this side, and answers are checked as data from a stranger.
-- The sum of the times in an answer may not exceed what passed on this side's clock, nor be far below it.
+- The sum of the times in an answer may not exceed what passed on the clock here, nor be grossly below it.
 - Code that is loaded into a process can read all of it: a model that *means* to can find the word, or answer
   well only when it is measured. It then lies about itself alone. It runs as the user who runs this step, and
   can read that user's files and processes. Who tests models of strangers does so in a job without secrets
@@ -49,8 +49,9 @@ _WORKER = Path(__file__).with_name("worker")
 _LONGEST_ANSWER = 32 * 2**20
 #: Calls of one block at most.
 MOST_CALLS = 100_000
-#: What may pass on the clock here beside the calls: as much again, and this.
-_SLACK_S = 2.0
+#: What may pass on the clock here beside the calls: as much again, and this. A busy machine pauses for seconds,
+#: so it finds gross lies only.
+_SLACK_S = 5.0
 #: An event of CUDA's is rounded to half a microsecond.
 _ROUNDING = 1.01
 
@@ -352,14 +353,17 @@ class Worker:
         """
         if self._fault:  # it is gone
             raise self._fault
-        limit = min(seconds or self._limits.request_s, self._ended - time.monotonic())
+        limit, left = seconds or self._limits.request_s, self._ended - time.monotonic()
+        until = time.monotonic() + min(limit, left)
+        if left < limit:
+            limit = self._limits.total_s
         if self._buffer or self._has_spoken():  # nobody asked
             raise self._stop(faults.pipe_fault(self._known, tail=self.tail))
         word = secrets.token_hex(16)
         line = json.dumps({"do": what, "word": word, **words}).encode() + b"\n"
         with contextlib.suppress(BrokenPipeError):  # then there is no answer either
             os.write(self._questions, line)
-        answer = self._answer(time.monotonic() + limit, limit, doing)
+        answer = self._answer(until, limit, doing)
         try:
             found = json.loads(answer)
         except (ValueError, RecursionError):

@@ -157,6 +157,10 @@ def test_outputs_have_names() -> None:
     assert [name for name, _ in arrays.outputs({"a": [1], "b": [2], "c": None})] == ["a", "b"]
     assert [name for name, _ in arrays.outputs((np.ones(2), np.ones(2)))] == ["output_0", "output_1"]
     assert [name for name, _ in arrays.outputs([1.0, 2.0])] == ["output"]
+    rows = [{"a": 0.25, "b": 0.75}, {"a": 0.5, "b": 0.5}]
+    (_, labels), (_, scores) = arrays.outputs([np.array(["b", "a"]), rows])
+    assert labels.tolist() == ["b", "a"]
+    assert scores.tolist() == [[0.25, 0.75], [0.5, 0.5]]
 
 
 def test_a_pickle_that_cannot_be_searched_to_its_end_is_refused(tmp_path: Path) -> None:

@@ -217,6 +217,9 @@ def _array(value: Any) -> Any:
         value = value.toarray()
     elif hasattr(value, "to_numpy"):
         value = value.to_numpy()
+    if isinstance(value, (list, tuple)) and value and isinstance(value[0], Mapping):
+        # scikit-learn's classifiers in ONNX return a mapping from class to probability for each row
+        value = [[row[key] for key in value[0]] for row in value]
     np = numpy()
     if np is None:
         if not _is_plain(value):
