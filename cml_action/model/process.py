@@ -49,8 +49,8 @@ _WORKER = Path(__file__).with_name("worker")
 _LONGEST_ANSWER = 32 * 2**20
 #: Calls of one block at most.
 MOST_CALLS = 100_000
-#: What may pass on the clock here beside the calls: as much again, and this. A busy machine pauses for seconds,
-#: so it finds gross lies only.
+#: What may pass on the clock here beside the calls: as much again, and this. A busy machine pauses for
+#: seconds, so it finds gross lies only.
 _SLACK_S = 5.0
 #: An event of CUDA's is rounded to half a microsecond.
 _ROUNDING = 1.01

@@ -383,3 +383,25 @@ def test_the_library_of_a_named_model_is_installed_where_it_is_missing(tmp_path:
     assert "torch" in families("models/net.pt2", bare_python())
     assert "onnx" not in families("net.onnx", Path(sys.executable))
     assert "torch" not in families("net.txt", bare_python())
+
+
+def test_a_model_that_is_not_there_is_told_before_a_loader_sees_it(tmp_path: Path) -> None:
+    with bare(tmp_path, "def load(path): raise SystemExit") as worker:
+        (tmp_path / "model.txt").unlink()
+        with pytest.raises(ModelSetupFault, match=r"The model `model.txt` is not there"):
+            worker.load()
+
+
+def test_an_interpreter_that_is_too_old_is_named(tmp_path: Path) -> None:
+    old = tmp_path / "python"  # says what `worker/__main__.py` says in such a one
+    old.write_text(
+        "#!/bin/sh\necho 'cml-action runs models in Python 3.8 or later, and this is 3.6.9'\nexit 1\n"
+    )
+    old.chmod(0o755)
+    (tmp_path / "model.txt").write_text("weights")
+    spec = ModelSpec(path=tmp_path / "model.txt", loader="mine:load")
+    with (
+        Worker(spec, place(tmp_path, old)) as worker,
+        pytest.raises(ModelSetupFault, match=r"is too old: `3\.6\.9`"),
+    ):
+        worker.load()
