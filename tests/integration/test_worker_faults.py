@@ -186,7 +186,7 @@ def test_a_clock_that_the_model_changed_contradicts_the_one_outside(tmp_path: Pa
     with bare(tmp_path, source) as worker:
         worker.load()
         with pytest.raises(ModelFault, match=r"times of the model `model\.txt` cannot be believed"):
-            worker.time_block(3)
+            worker.time_block(4)
 
 
 def test_megabytes_on_stdout_disturb_nothing_and_their_end_is_kept(tmp_path: Path) -> None:
