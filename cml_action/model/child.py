@@ -62,16 +62,22 @@ class Child:
         self.overrun = 0
         self.began = time.monotonic()
         self._tail = bytearray()
-        self._process = subprocess.Popen(  # noqa: S603 -- the interpreter that the user named, no shell
-            list(command),
-            cwd=folder,
-            env={**for_model(environ), **extra, _COOKIE: self._cookie},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            pass_fds=pass_fds,
-            start_new_session=True,
-        )
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 -- the interpreter that the user named, no shell
+                list(command),
+                cwd=folder,
+                env={**for_model(environ), **extra, _COOKIE: self._cookie},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=pass_fds,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise UsageError(
+                f"The interpreter `{command[0]}` cannot be started: {error.strerror}.",
+                "Name a Python of this machine in the input `python`.",
+            ) from error
         self._over = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()
@@ -125,6 +131,10 @@ class Child:
                     next_look = time.monotonic() + _LOOK_S
                     self._look(whole=looks % _LOOKS_BETWEEN_TREES == 0)
                     looks += 1
+            os.set_blocking(stream.fileno(), False)
+            with contextlib.suppress(BlockingIOError):  # the last words of one that crashed
+                while said := os.read(stream.fileno(), 2**16):
+                    self._tail += said
 
     def _look(self, *, whole: bool) -> None:
         """Stop it where it uses too much; its children are counted on every tenth look, and when in doubt."""

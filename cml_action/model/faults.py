@@ -39,6 +39,10 @@ class ModelSetupFault(ModelFault):
 
 #: By code: what happened and what to do. `{said}` is what the model's side adds, the rest is known here.
 _SETUP = {
+    "missing": (
+        "The model `{path}` is not there.",
+        "An earlier step has to write it; `mode: pull, gate` fetches what DVC tracks.",
+    ),
     "no-module": (
         "The model `{path}` needs the module {said}, which is not installed in `{python}`.",
         "Install it in a step before this one, or name another interpreter in the input `python`.",

@@ -13,6 +13,7 @@ import io
 import logging
 import lzma
 import pickle
+import warnings
 import zipfile
 import zlib
 from typing import IO, TYPE_CHECKING, Any, ClassVar
@@ -208,11 +209,13 @@ def _inflated(file: IO[bytes]) -> bytes:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep picklescan's own warnings out of the log: what it found is told once, as a fault."""
+    """Keep the warnings of the search out of the log: what it found is told once, as a fault."""
     log = logging.getLogger("picklescan")
     before = log.level
     log.setLevel(logging.CRITICAL + 1)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         log.setLevel(before)

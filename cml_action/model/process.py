@@ -9,7 +9,7 @@ output, so what a model prints disturbs nothing. What this protects against, and
   output that strays into the pipe never becomes a verdict.
 - The process has no token or key in its environment, and no verdict is made there: limits, labels, file
   size, digest and the search of pickles stay on this side, and answers are checked as data from a stranger.
-- The sum of the times in an answer may not exceed what passed on this side's clock, nor be far below it.
+- The sum of the times in an answer may not exceed what passed on the clock here, nor be grossly below it.
 - Code that is loaded into a process can read all of it: a model that *means* to can find the word, or answer
   well only when it is measured. It then lies about itself alone. It runs as the user who runs this step, and
   can read that user's files and processes. Who tests models of strangers does so in a job without secrets
@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import secrets
 import select
@@ -33,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 from cml_action.model import faults, pickles
 from cml_action.model.child import Child
+from cml_action.model.exchange import number, read_arrays, size_bytes, text, write_arrays
 from cml_action.model.spec import Limits
 
 if TYPE_CHECKING:
@@ -49,8 +49,11 @@ _WORKER = Path(__file__).with_name("worker")
 _LONGEST_ANSWER = 32 * 2**20
 #: Calls of one block at most.
 MOST_CALLS = 100_000
-#: What may pass on the clock here beside the calls: as much again, and this.
-_SLACK_S = 2.0
+#: What may pass on the clock here beside the calls: as much again, and this. A busy machine pauses for
+#: seconds, so it finds gross lies only.
+_SLACK_S = 5.0
+#: An event of CUDA's is rounded to half a microsecond.
+_ROUNDING = 1.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +132,7 @@ class Worker:
             "function": "",
         }
         self._buffer = bytearray()
+        self._fault: faults.ModelFault | None = None
         self._questions, self._answers, self._child = self._start()
         self._ended = self._child.began + self._limits.total_s
 
@@ -159,6 +163,8 @@ class Worker:
     def load(self) -> Loaded:
         """Load the model and one input for it; pickles are searched before."""
         spec = self.spec
+        if not spec.path.exists():
+            raise self._stop(faults.fault("missing", "", self._known))
         size = size_bytes(spec.path)
         try:
             pickles.search(spec.path, allow_pickle=spec.allow_pickle)
@@ -182,15 +188,15 @@ class Worker:
         )
         with self._believed():
             return Loaded(
-                kind=_text(found["kind"]),
-                seconds=_number(found["seconds"]),
+                kind=text(found["kind"]),
+                seconds=number(found["seconds"]),
                 parameters=None if found["parameters"] is None else int(found["parameters"]),
                 size_bytes=size,
                 inputs=tuple(
-                    (_text(name), tuple(int(each) for each in shape), _text(dtype))
+                    (text(name), tuple(int(each) for each in shape), text(dtype))
                     for name, shape, dtype in found["inputs"]
                 ),
-                method=_text(found["method"]),
+                method=text(found["method"]),
             )
 
     def warm_up(self, *, batch: int = 1, most_s: float = 5.0) -> WarmUp:
@@ -211,9 +217,9 @@ class Worker:
         with self._believed():
             return WarmUp(
                 calls=int(found["calls"]),
-                seconds=_number(found["seconds"]),
+                seconds=number(found["seconds"]),
                 stable=bool(found["stable"]),
-                median_s=_number(found["median_s"]),
+                median_s=number(found["median_s"]),
             )
 
     def time_block(self, calls: int, batch: int = 1) -> list[int]:
@@ -223,18 +229,21 @@ class Worker:
         to its own end; on CUDA it is what events before and behind it say, synchronised after each call.
 
         :param calls: 1 to 100,000.
+        :raises ValueError: other numbers of calls.
         """
+        if not 1 <= calls <= MOST_CALLS:
+            raise ValueError(calls)
         began = time.perf_counter()
         found = self._ask("block", "it was measured", calls=calls, batch=batch)
         passed = time.perf_counter() - began
         with self._believed():
             times = [int(each) for each in found["ns"]]
+            other = number(found["other_s"])
             if len(times) != calls or min(times) < 0:
                 raise ValueError
         claimed = sum(times) / 1e9
-        if claimed > passed or passed > 2 * claimed + float(found["other_s"]) + _SLACK_S:
-            self.close()
-            raise faults.time_fault(claimed, passed, self._known)
+        if claimed + other > _ROUNDING * passed or passed > 2 * claimed + other + _SLACK_S:
+            raise self._stop(faults.time_fault(claimed, passed, self._known))
         return times
 
     def memory(self) -> Memory:
@@ -254,13 +263,14 @@ class Worker:
         """Return where it runs: versions, processor, threads, GPU with its clocks; words for people."""
         found = self._ask("environment", "it was asked about its environment")
         with self._believed():
-            return {_text(name): _text(value) for name, value in found["environment"].items()}
+            return {text(name): text(value) for name, value in found["environment"].items()}
 
     def example(self, batch: int = 1) -> dict[str, np.ndarray[Any, Any]]:
         """Return the inputs that it is timed with, by name; a nameless one is `input` or `input_0`, …."""
         folder = self._new_folder()
         self._ask("example", "its input was made", batch=batch, folder=str(folder))
-        return _read_arrays(folder)
+        with self._believed():
+            return read_arrays(folder)
 
     def predict(
         self,
@@ -280,7 +290,7 @@ class Worker:
         :return: arrays by name: `output`, `output_0`, …, or the keys of what it returns.
         """
         folder, results = self._new_folder(), self._new_folder()
-        order = _write_arrays(folder, inputs)
+        order = write_arrays(folder, inputs)
         self._ask(
             "predict",
             "it was called",
@@ -291,7 +301,8 @@ class Worker:
             batch=batch,
             table=table,
         )
-        return _read_arrays(results)
+        with self._believed():
+            return read_arrays(results)
 
     def evaluate(self, function: str, *, seconds: float | None = None) -> dict[str, float]:
         """Run the user's function on the loaded model and return its metrics, all of them finite.
@@ -301,7 +312,7 @@ class Worker:
         self._known["function"] = function
         found = self._ask("evaluate", f"`{function}` ran", seconds=seconds, function=function)
         with self._believed():
-            return {_text(name): _number(value) for name, value in found["metrics"].items()}
+            return {text(name): number(value) for name, value in found["metrics"].items()}
 
     def _start(self) -> tuple[int, int, Child]:
         down_read, down_write = os.pipe()
@@ -340,14 +351,19 @@ class Worker:
 
         :raises ModelFault: for whatever comes instead of one.
         """
-        limit = min(seconds or self._limits.request_s, self._ended - time.monotonic())
+        if self._fault:  # it is gone
+            raise self._fault
+        limit, left = seconds or self._limits.request_s, self._ended - time.monotonic()
+        until = time.monotonic() + min(limit, left)
+        if left < limit:
+            limit = self._limits.total_s
         if self._buffer or self._has_spoken():  # nobody asked
             raise self._stop(faults.pipe_fault(self._known, tail=self.tail))
         word = secrets.token_hex(16)
         line = json.dumps({"do": what, "word": word, **words}).encode() + b"\n"
         with contextlib.suppress(BrokenPipeError):  # then there is no answer either
             os.write(self._questions, line)
-        answer = self._answer(time.monotonic() + limit, limit, doing)
+        answer = self._answer(until, limit, doing)
         try:
             found = json.loads(answer)
         except (ValueError, RecursionError):
@@ -370,7 +386,7 @@ class Worker:
             chunk = os.read(self._answers, 2**20)
             self._buffer += chunk
             if not chunk:
-                raise self._gone(doing)
+                raise self._stop(self._gone(doing))
             if len(self._buffer) > _LONGEST_ANSWER:
                 raise self._stop(faults.pipe_fault(self._known, tail=self.tail))
         line, _, rest = bytes(self._buffer).partition(b"\n")
@@ -387,6 +403,8 @@ class Worker:
         """Return why the pipe was closed."""
         code = self._child.wait(2.0)
         self.close()  # the tail is whole then
+        if "cml-action runs models in Python 3.8 or later" in self.tail:
+            return faults.fault("old-python", self.tail.rpartition(" ")[2], self._known)
         if self._child.overrun:
             used, limit = self._child.overrun, self._child.memory_limit
             return faults.memory_fault(used, limit, doing, self._known, tail=self.tail)
@@ -394,6 +412,7 @@ class Worker:
 
     def _stop(self, fault: faults.ModelFault) -> faults.ModelFault:
         self.close()
+        self._fault = fault
         return fault
 
     @contextlib.contextmanager
@@ -401,51 +420,12 @@ class Worker:
         """Take an answer apart; one that does not fit was not written by the worker."""
         try:
             yield
-        except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError, OSError):
             raise self._stop(faults.pipe_fault(self._known, tail=self.tail)) from None
 
     def _new_folder(self) -> Path:
         return Path(tempfile.mkdtemp(dir=self._folder))
 
 
-def size_bytes(path: Path) -> int:
-    """Return the size of a file, or of all files below a folder."""
-    if path.is_dir():
-        return sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
-    return path.stat().st_size
-
-
-def _write_arrays(folder: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> list[str]:
-    """Write arrays as `0.npy`, `1.npy`, …, and return their names in that order."""
-    import numpy as np
-
-    for at, array in enumerate(arrays.values()):
-        plain = np.asarray(array)
-        if plain.dtype == object:
-            plain = plain.astype(str)
-        np.save(folder / f"{at}.npy", plain, allow_pickle=False)
-    return list(arrays)
-
-
-def _read_arrays(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
-    """Read what the worker wrote: arrays as `0.npy`, …, and their names in `names.json`."""
-    import numpy as np
-
-    names = json.loads((folder / "names.json").read_text(encoding="utf-8"))
-    return {_text(name): np.load(folder / f"{at}.npy", allow_pickle=False) for at, name in enumerate(names)}
-
-
 def _shown(path: Path, project: Path) -> str:
     return path.relative_to(project).as_posix() if path.is_relative_to(project) else path.name
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError
-    return float(value)

@@ -11,13 +11,14 @@ What lies on `sys.path`, and why:
   worker is a package under a name of its own instead. So this is `python -I`, less what loaders need.
 """
 
-import importlib
-import importlib.util
 import os
 import sys
 
 if sys.version_info < (3, 8):  # noqa: UP036 -- the user's, not ours
-    sys.exit("cml-action runs models in Python 3.8 or later")
+    sys.exit("cml-action runs models in Python 3.8 or later, and this is " + sys.version.split()[0])
+
+import importlib
+import importlib.util
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 NAME = "cml_action_worker"

@@ -157,21 +157,23 @@ def write_all(folder: str, named: Sequence[tuple[str, Any]]) -> None:
 
 
 def write(path: str, value: Any) -> None:
-    """Write an array as `.npy` (NumPy's format, version 1.0), with NumPy or without."""
+    """Write an array as `.npy` (NumPy's format, version 1.0)."""
     np = numpy()
     if np is not None:
         plain = np.asarray(as_form(value, "numpy"))
         np.save(path, plain.astype(str) if plain.dtype == object else plain, allow_pickle=False)
-        return
+    else:
+        write_plain(path, value)
+
+
+def write_plain(path: str, value: Any) -> None:
+    """Write a tensor or nested lists as `.npy`, without NumPy."""
     if is_tensor(value):
         value = value.contiguous()
         letter = _LETTERS[dtype_of(value)][0]
         data = ctypes.string_at(value.data_ptr(), value.numel() * value.element_size())
     else:
-        flat = _flat(value)
-        whole = all(isinstance(each, int) for each in flat)
-        letter, code = _LETTERS["int64" if whole else "float64"]
-        data = array.array(code, flat).tobytes()
+        letter, data = _packed(_flat(value))
     shape = "({})".format("".join(f"{each}, " for each in shape_of(value)))
     header = f"{{'descr': '{letter}', 'fortran_order': False, 'shape': {shape}, }}"
     header += " " * (63 - (10 + len(header)) % 64) + "\n"
@@ -182,8 +184,11 @@ def write(path: str, value: Any) -> None:
 def read(path: str, form: str) -> Any:
     """Read a `.npy` file."""
     np = numpy()
-    if np is not None:
-        return as_form(np.load(path, allow_pickle=False), form)
+    return read_plain(path, form) if np is None else as_form(np.load(path, allow_pickle=False), form)
+
+
+def read_plain(path: str, form: str) -> Any:
+    """Read a `.npy` file as a tensor or nested lists, without NumPy."""
     with open(path, "rb") as file:
         content = file.read()
     if not content.startswith(_MAGIC + b"\x01"):
@@ -212,6 +217,9 @@ def _array(value: Any) -> Any:
         value = value.toarray()
     elif hasattr(value, "to_numpy"):
         value = value.to_numpy()
+    if isinstance(value, (list, tuple)) and value and isinstance(value[0], Mapping):
+        # scikit-learn's classifiers in ONNX return a mapping from class to probability for each row
+        value = [[row[key] for key in value[0]] for row in value]
     np = numpy()
     if np is None:
         if not _is_plain(value):
@@ -237,6 +245,15 @@ def _flat(value: Any) -> list[Any]:
     if not isinstance(value, (list, tuple)):
         return [value]
     return [each for part in value for each in _flat(part)]
+
+
+def _packed(flat: list[Any]) -> tuple[str, bytes]:
+    """Return numbers, or texts (UTF-32, all of one width), as `.npy` holds them."""
+    if any(isinstance(each, str) for each in flat):
+        width = max(1, *(len(each) for each in flat))
+        return f"<U{width}", b"".join(each.ljust(width, "\0").encode("utf-32-le") for each in flat)
+    letter, code = _LETTERS["int64" if all(isinstance(each, int) for each in flat) else "float64"]
+    return letter, array.array(code, flat).tobytes()
 
 
 def _nested(flat: list[Any], shape: Sequence[int]) -> Any:

@@ -76,21 +76,6 @@ def on_cuda(torch: Any) -> Clock:
     return clock
 
 
-def synchronised(wait: Callable[[], Any]) -> Clock:
-    """Return a clock for what computes elsewhere and can be waited for, but has no events of its own."""
-
-    def clock(
-        call: Callable[..., Any], given: tuple[Any, ...], named: dict[str, Any], calls: int
-    ) -> list[int]:
-        def one() -> None:
-            call(*given, **named)
-            wait()
-
-        return on_cpu(one, (), {}, calls)
-
-    return clock
-
-
 def warm_up(block: Callable[[int], list[int]], most_s: float) -> dict[str, Any]:
     """Run windows of calls until they stop becoming faster, or the time is up.
 

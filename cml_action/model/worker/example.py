@@ -25,6 +25,8 @@ class Inputs:
         self._device = asked["device"]
         self._specs: list[dict[str, Any]] = []
         self._given: Call = ((), {})
+        #: Whether anything says what the model takes.
+        self.known = True
         self._made: dict[int, Call] = {}
         if asked["inputs"]:
             self._specs = asked["inputs"]
@@ -35,7 +37,7 @@ class Inputs:
         elif model.signature and all(_is_known(each) for each in model.signature):
             self._specs = [{**each, "range": None} for each in model.signature]
         else:
-            raise Refusal("no-input")
+            self.known = False
         if model.kind == "onnx":
             self._name_all()
 
@@ -49,6 +51,8 @@ class Inputs:
 
     def call(self, rows: int) -> Call:
         """Return the arguments of a call with so many rows, made once."""
+        if not self.known:
+            raise Refusal("no-input")
         if rows not in self._made:
             self._made[rows] = self._on_device(self._filled(rows))
         return self._made[rows]
@@ -91,13 +95,22 @@ class Inputs:
             form = self._model.form
             if form == "numpy" and arrays.numpy() is None:
                 form = "list"
-            made = [(each["name"], arrays.made(each, form, rows)) for each in self._specs]
+            made = [(each["name"], self._framed(arrays.made(each, form, rows))) for each in self._specs]
             return tuple(each for name, each in made if not name), {name: each for name, each in made if name}
         positional, named = self._given
         return (
             tuple(self._rows(each, rows) for each in positional),
             {name: self._rows(each, rows) for name, each in named.items()},
         )
+
+    def _framed(self, value: Any) -> Any:
+        """Return a matrix as the DataFrame that a model was fitted on."""
+        columns = self._model.columns
+        if not columns or arrays.shape_of(value)[1:] != [len(columns)]:
+            return value
+        import pandas as pd
+
+        return pd.DataFrame(value, columns=columns)
 
     def _rows(self, value: Any, rows: int) -> Any:
         return arrays.take(value, 0, rows) if arrays.is_rows(value) and arrays.count(value) else value

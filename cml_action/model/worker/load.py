@@ -52,6 +52,8 @@ def load(asked: dict[str, Any]) -> tuple[Model, Memory]:
     else:
         make = _by_type(asked)
         attempt("unreadable", _import_library, path)
+    # Before the baseline: to count them, the file is read a second time.
+    parameters = attempt("unreadable", _onnx_parameters, path) if path.endswith(".onnx") else None
     _set_threads(asked["threads"])
     _need_cuda(device)
     memory = Memory()
@@ -60,12 +62,20 @@ def load(asked: dict[str, Any]) -> tuple[Model, Memory]:
     if device == "cuda" and "torch" in sys.modules:
         sys.modules["torch"].cuda.synchronize()
     model.seconds = perf_counter() - began
+    model.parameters = model.parameters if parameters is None else parameters
     return model, memory
 
 
 def _by_type(asked: dict[str, Any]) -> Callable[[], Model]:
     path = asked["path"]
     suffix = os.path.splitext(path)[1].lower()
+    # What is refused without a library is refused before one is imported.
+    if suffix in _PICKLES and not asked["allow_pickle"]:
+        raise Refusal("pickle", "`allow-pickle` is not set")
+    if suffix in _TORCH:
+        _torch_kind(path)
+    if suffix == ".skops" and not zipfile.is_zipfile(path):
+        raise Refusal("unreadable", "it is no archive, as skops writes it")
     kinds = {
         ".onnx": _onnx,
         ".skops": _skops,
@@ -237,9 +247,7 @@ def _onnx(asked: dict[str, Any]) -> Model:
     )
     if session.get_providers()[0] != wanted[0]:  # it falls back in silence
         raise Refusal("no-cuda", f"onnxruntime could not start its {wanted[0]}")
-    model = _session(session)
-    model.parameters = _onnx_parameters(asked["path"])
-    return model
+    return _session(session)
 
 
 def _session(session: Any) -> Model:
@@ -281,8 +289,6 @@ def _skops(asked: dict[str, Any]) -> Model:
 
 def _pickle(asked: dict[str, Any]) -> Model:
     path = asked["path"]
-    if not asked["allow_pickle"]:
-        raise Refusal("pickle", "`allow-pickle` is not set")
     if path.endswith(".joblib"):
         import joblib
 
@@ -306,11 +312,12 @@ def _set_threads(threads: int | None) -> None:
 
 
 def _need_cuda(device: str) -> None:
-    torch = sys.modules.get("torch")
-    if device != "cuda" or (torch is None and "onnxruntime" in sys.modules):
+    if device != "cuda" or ("torch" not in sys.modules and "onnxruntime" in sys.modules):
         return
-    if torch is None:
-        raise Refusal("no-cuda", "PyTorch was not loaded")
+    try:
+        import torch
+    except ImportError:
+        raise Refusal("no-cuda", "PyTorch, by which it is found, is not installed") from None
     if not torch.cuda.is_available():
         built = torch.version.cuda or getattr(torch.version, "hip", None)
         raise Refusal("no-cuda", "no GPU was found" if built else "this PyTorch is a build for the CPU")

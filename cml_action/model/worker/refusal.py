@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable, TypeVar
 
 T = TypeVar("T")
+_MOST_LINES = 3
 
 
 class Refusal(Exception):  # noqa: N818 -- it is an answer
@@ -19,10 +20,17 @@ class Refusal(Exception):  # noqa: N818 -- it is an answer
 def words(error: BaseException) -> str:
     """Return an exception on one line; even its text is the user's code."""
     try:
-        text = " ".join(str(error).split())
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        # TorchScript tells of its own code first and of the cause in its last line.
+        text = (
+            lines[-1]
+            if len(lines) > _MOST_LINES and lines[-1].startswith("RuntimeError")
+            else " ".join(lines)
+        )
     except BaseException:  # noqa: BLE001 -- `__str__` is anybody's
         text = ""
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    name = type(error).__name__
+    return text if text.startswith(f"{name}: ") else f"{name}: {text}" if text else name
 
 
 def attempt(code: str, function: Callable[..., T], *given: Any, **named: Any) -> T:

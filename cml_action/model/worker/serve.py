@@ -31,7 +31,7 @@ class Worker:
         self._device = asked["device"]
         self._model, self._memory = load.load(asked)
         self._inputs = example.Inputs(self._model, asked)
-        named = self._inputs.named(1)
+        named = self._inputs.named(1) if self._inputs.known else []
         return {
             "kind": self._model.kind,
             "seconds": self._model.seconds,
@@ -63,9 +63,8 @@ class Worker:
 
     def predict(self, asked: dict[str, Any]) -> dict[str, Any]:
         order = asked["order"]
-        values = [
-            arrays.read(os.path.join(asked["folder"], f"{at}.npy"), "numpy") for at in range(len(order))
-        ]
+        form = "numpy" if arrays.numpy() is not None else self.model.form
+        values = [arrays.read(os.path.join(asked["folder"], f"{at}.npy"), form) for at in range(len(order))]
         if asked["table"]:
             call = self.inputs.from_table(order, values)
         else:
@@ -105,9 +104,10 @@ class Worker:
 
     def _clock(self) -> clock.Clock:
         torch = sys.modules.get("torch")
-        if self._device == "cuda" and torch is not None and torch.cuda.is_available():
+        # ONNX Runtime returns when its outputs lie in the memory of the CPU, and has a stream of its own.
+        if self._device == "cuda" and torch is not None and self.model.kind != "onnx":
             return clock.on_cuda(torch)
-        return clock.on_cpu  # ONNX Runtime returns when the outputs lie in the memory of the CPU
+        return clock.on_cpu
 
     def _outputs(self, value: Any) -> Any:
         names = self.model.names
