@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: What each command takes without naming it: `cml-action stats data/train.csv`.
-_ARGUMENTS = {"run": "mode", "pull": "targets", "stats": "data", "comment": "report"}
+_ARGUMENTS = {"run": "mode", "pull": "targets", "stats": "data", "gate": "model", "comment": "report"}
 _HELP = {
     "run": "Run several modes in order, into one report.",
     "pull": "Fetch the data that DVC tracks.",
     "stats": "Profile data sets and compare them with the base.",
+    "gate": "Test a model beside the one in production.",
     "comment": "Publish a Markdown file of your own.",
 }
 #: Options that the environment may give: a token has no place in a list of processes.

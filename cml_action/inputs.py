@@ -17,7 +17,7 @@ from cml_action.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-Mode: TypeAlias = Literal["pull", "stats", "comment"]
+Mode: TypeAlias = Literal["pull", "stats", "gate", "comment"]
 MODES: tuple[str, ...] = Mode.__args__  # type: ignore[attr-defined]
 _NAMED_MODES = ", ".join(f"`{mode}`" for mode in MODES)
 
@@ -89,17 +89,42 @@ class Inputs(BaseModel):
         description="The revision to compare with; the pull request's base, else the parent commit,"
         " where empty.",
     )
+    model: str = Field(
+        "",
+        description="The model to gate: a path, or a reference in the registry; from the event, else from"
+        " `cml.yaml`, where empty.",
+    )
+    baseline: str = Field(
+        "",
+        description="What the candidate is compared with: a path, or a reference in the registry; `none` to"
+        " skip.",
+    )
+    model_loader: str = Field(
+        "",
+        description="`package.module:function` in the workspace, given a path, returning a callable; by file"
+        " type where empty.",
+    )
+    python: str = Field(
+        "",
+        description="Interpreter in which the model is loaded and run; `python` on the PATH where empty.",
+    )
+    gates: str = Field("", description="YAML list of gates, added to those of `cml.yaml`.")
     report: str = Field("", description="The Markdown file that `comment` publishes.")
 
 
 #: The inputs that only some modes read; all others are every mode's.
 USED_BY: dict[str, tuple[str, ...]] = {
     "targets": ("pull",),
-    "remote": ("pull", "stats"),
+    "remote": ("pull", "stats", "gate"),
     "jobs": ("pull",),
     "data": ("pull", "stats"),
     "label": ("stats",),
     "base": ("stats",),
+    "model": ("gate",),
+    "baseline": ("gate",),
+    "model-loader": ("gate",),
+    "python": ("gate",),
+    "gates": ("gate",),
     "report": ("comment",),
 }
 

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cml_action.errors import OutsideError, UsageError
+from cml_action.model.python import LIBRARIES, find, has_module
 from cml_action.remotes import remote_schemes
 
 if TYPE_CHECKING:
@@ -34,8 +35,13 @@ if TYPE_CHECKING:
 
     from cml_action.log import Log
 
-#: What each mode needs on top of `base`. `stats` compares with the base revision, which it reads through DVC.
-FAMILIES: dict[str, tuple[str, ...]] = {"pull": ("pull",), "stats": ("stats", "pull")}
+#: What each mode needs on top of `base`. `stats` compares with the base revision, which it reads through DVC;
+#: `gate` pulls the model and its data set.
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "pull": ("pull",),
+    "stats": ("stats", "pull"),
+    "gate": ("gate", "pull"),
+}
 #: The family that speaks each scheme of a DVC remote; HTTP comes with DVC.
 REMOTES = {
     "s3": "s3",
@@ -94,10 +100,26 @@ def asked_for(environ: Mapping[str, str]) -> tuple[str, ...]:
     except (json.JSONDecodeError, AttributeError):
         return ("base",)
     families = {family for mode in modes for family in FAMILIES.get(mode, ())}
+    if "gate" in modes:
+        families |= _library(given, environ)
     if "pull" in families:
         project = Path(environ.get("GITHUB_WORKSPACE", "."), where)
         families |= {REMOTES[scheme] for scheme in remote_schemes(project) if scheme in REMOTES}
     return ("base", *sorted(families))
+
+
+def _library(given: Mapping[str, str], environ: Mapping[str, str]) -> set[str]:
+    """Return the family that loads the model that an input names, where the user's Python cannot.
+
+    A model that only `cml.yaml` or an event names needs a Python that has what it needs.
+    """
+    module, family = LIBRARIES.get(Path(str(given.get("model") or "")).suffix.lower(), ("", ""))
+    asked = str(given.get("python") or "")
+    try:
+        theirs = find(asked, environ.get("PATH", ""), Path(environ.get("GITHUB_WORKSPACE", ".")))
+    except UsageError:  # the program says it
+        return set()
+    return {family} if module and not has_module(theirs, module) else set()
 
 
 def ensure(families: Sequence[str], locks: Path, environ: Mapping[str, str], log: Log) -> Path:

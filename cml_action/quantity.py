@@ -89,5 +89,6 @@ _WRITERS: dict[Unit, Callable[[float], str]] = {
     "bytes": _bytes,
     "seconds": _seconds,
     "share": lambda value: f"{_significant(value * 100)}{_NARROW}%",
+    "ratio": lambda value: f"×{_NARROW}{_significant(value)}",
     "points": lambda value: f"{_significant(value * 100)} points",
 }

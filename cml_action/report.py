@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 Status: TypeAlias = Literal["pass", "warn", "fail", "error", "skip"]
 Verdict: TypeAlias = Literal["pass", "warn", "fail"]
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
-Unit: TypeAlias = Literal["number", "count", "bytes", "seconds", "share", "points", "moment"]
+Unit: TypeAlias = Literal["number", "count", "bytes", "seconds", "share", "points", "ratio", "moment"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +21,8 @@ class Check:
     :param id: stable name, `data/train.csv/columns/island/values`.
     :param title: what was asked, in words.
     :param value: what was found; `limit`: what is allowed; `baseline`: what the base has.
+    :param unit: of these three, where they are numbers.
+    :param details: what the value rests on, for programs: sizes of samples, ends of intervals.
     :param message: what it means and what to do, one or two sentences.
     :param path: the file, relative to the repository, that asked or that is at fault, and its line from 1.
     """
@@ -34,6 +36,8 @@ class Check:
     baseline: Json = None
     path: str | None = None
     line: int | None = None
+    unit: Unit | None = None
+    details: Mapping[str, Json] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,8 @@ class Quantity:
     """A number with its unit.
 
     Units: `number`, `count`, `bytes`, `seconds`, `share` (0 to 1, shown in percent), `points` (a difference
-    of two shares, 0 to 1, shown in percentage points), `moment` (seconds since 1970-01-01 UTC).
+    of two shares, 0 to 1, shown in percentage points), `ratio` (shown as × 1.02), `moment` (seconds since
+    1970-01-01 UTC).
 
     :param signed: it is a difference, shown with its sign.
     """
@@ -96,10 +101,15 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """Values of one side, one for each category or bin of its panel."""
+    """Values of one side, one for each category or bin of its panel, or the points of an estimate.
+
+    :param low, high: ends of the values' intervals, in a panel of estimates.
+    """
 
     name: str
     values: tuple[float, ...]
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +117,9 @@ class Panel:
     """One pair of axes.
 
     :param categories: n names, for bars beside each other; or
-    :param edges: n + 1 edges of adjoining bins, for a histogram.
+    :param edges: n + 1 edges of adjoining bins, for a histogram; or
+    :param rows: n names, for estimates with their intervals, one above the other.
+    :param limits: with `rows`, the limit of each; NaN where there is none.
     :param series: one or two sides (`base` before `head`), n values each.
     """
 
@@ -115,6 +127,8 @@ class Panel:
     series: tuple[Series, ...]
     categories: tuple[str, ...] = ()
     edges: tuple[float, ...] = ()
+    rows: tuple[str, ...] = ()
+    limits: tuple[float, ...] = ()
     unit: Unit = "count"
 
 
@@ -152,12 +166,14 @@ class Report:
 
     :param summary: what a reader who stops after two lines must know.
     :param facts: what goes into `result.json` beside the checks, by the mode's name.
+    :param outputs: what later steps read, by the output's name.
     """
 
     summary: tuple[Text, ...] = ()
     checks: tuple[Check, ...] = ()
     sections: tuple[Section, ...] = ()
     facts: Mapping[str, Json] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def verdict(self) -> Verdict:
@@ -174,4 +190,5 @@ class Report:
             checks=self.checks + other.checks,
             sections=self.sections + other.sections,
             facts={**self.facts, **other.facts},
+            outputs={**self.outputs, **other.outputs},
         )

@@ -22,12 +22,17 @@ _NAMES = re.compile(
 )
 
 
+def is_secret_name(name: str) -> bool:
+    """Whether a variable is named as secrets are."""
+    return bool(_NAMES.search(name))
+
+
 def secrets_of(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return the values of variables that are named as secrets are; a path to a file is none."""
     found = {
         value
         for name, value in environ.items()
-        if _NAMES.search(name) and len(value) >= SHORTEST_SECRET and not _is_path(value)
+        if is_secret_name(name) and len(value) >= SHORTEST_SECRET and not _is_path(value)
     }
     lines = {line.strip() for value in found for line in value.splitlines()}
     return tuple(found | {line for line in lines if len(line) >= 2 * SHORTEST_SECRET})

@@ -5,6 +5,7 @@ The models define it. `python -m cml_action.policy > schema/cml.schema.json` wri
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, PrivateAttr, ValidationError, field_validator
@@ -12,7 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from cml_action.errors import UsageError
 from cml_action.policy import yamlmap
-from cml_action.policy.demands import DataSet, MetricGate, ModelPolicy, Registry, Section, Training
+from cml_action.policy.demands import DataSet, MetricGate, ModelGate, ModelPolicy, Registry, Section, Training
 from cml_action.policy.faults import usage_error
 from cml_action.policy.fields import rule
 
@@ -87,7 +88,33 @@ def load(path: Path, shown_as: str, *, required: bool) -> Policy:
     text = _text(path, shown_as, required=required)
     if text is None:
         return Policy()
+    return _checked(yamlmap.read(text, shown_as), shown_as)
+
+
+def read_gates(text: str, shown_as: str) -> tuple[ModelGate, ...]:
+    """Read a YAML list of gates on a model, as it stands under `model.gates` in the file.
+
+    :raises UsageError: all faults in one.
+    """
     mapped = yamlmap.read(text, shown_as)
+    if mapped.value is None:
+        return ()
+
+    def at(keys: yamlmap.Keys) -> yamlmap.Keys:
+        return ("model", "gates", *keys)
+
+    moved = yamlmap.Mapped(
+        value={"model": {"gates": mapped.value}},
+        lines={at(keys): line for keys, line in mapped.lines.items()},
+        plain={at(keys): plain for keys, plain in mapped.plain.items()},
+        faults=[replace(fault, keys=at(fault.keys)) for fault in mapped.faults],
+        doubts=[replace(doubt, keys=at(doubt.keys)) for doubt in mapped.doubts],
+    )
+    policy = _checked(moved, shown_as)
+    return (policy.model.gates if policy.model else None) or ()
+
+
+def _checked(mapped: yamlmap.Mapped, shown_as: str) -> Policy:
     if mapped.value is None:
         return Policy()
     try:

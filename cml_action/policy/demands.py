@@ -39,6 +39,8 @@ from cml_action.policy.fields import (
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+#: Whether a check is made, and the verdict where it does not hold.
+Severity: TypeAlias = Literal["off", "warn", "fail"]
 #: The element types that numpy and torch both have.
 Dtype: TypeAlias = Literal[
     "bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"
@@ -175,10 +177,34 @@ class Training(Section):
 
 
 class InputShape(Section):
-    """The tensor that a model takes."""
+    """A tensor that a model takes."""
 
+    name: Text | None = Field(default=None, description="name of the argument; by position where absent")
     shape: tuple[Dimension, ...] = Field(min_length=1, description="its dimensions, the batch first")
     dtype: Dtype = Field(description="type of its elements")
+    range: tuple[Number, ...] | None = Field(
+        default=None, min_length=2, max_length=2, description="lowest and highest value, [0, 255]"
+    )
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if self.range is not None and self.range[0] > self.range[1]:
+            raise rule("begins above its end.", "Swap the two.", "range")
+        return self
+
+
+class Behaviour(Section):
+    """What must hold of any model, whatever it was trained for."""
+
+    same_output: Severity = Field(default="warn", description="the same input gives the same output")
+    finite: Severity = Field(default="warn", description="no NaN and no infinity on extreme input")
+    batch: Severity = Field(default="warn", description="a batch of one gives what a row of a batch gives")
+    noise: NotNegative = Field(
+        default=0.01, description="noise that is added, in standard deviations of each input"
+    )
+    max_flips: CountOrShare | None = Field(
+        default=None, description="most predictions that the noise may change, a count or a share (2%)"
+    )
 
 
 class ModelGate(Section):
@@ -198,6 +224,7 @@ class ModelGate(Section):
     max_drop: NotNegativeOrShare | None = Field(
         default=None, description="how far below production, a difference or a share (5%)"
     )
+    severity: Literal["warn", "fail"] = Field(default="fail", description="the verdict where it is exceeded")
 
     @field_validator("measure")
     @classmethod
@@ -244,6 +271,13 @@ class ModelGate(Section):
 _LATENCIES = ("latency-p50", "latency-p95")
 
 
+def _kind_of_input(value: object) -> str:
+    """Return which of the three that an input may be is meant."""
+    if isinstance(value, (dict, InputShape)):
+        return UNION_TAGS[0]
+    return UNION_TAGS[2] if isinstance(value, (list, tuple)) else UNION_TAGS[1]
+
+
 class ModelPolicy(Section):
     """A model, how it is loaded and run, and what it must reach."""
 
@@ -253,17 +287,57 @@ class ModelPolicy(Section):
     )
     input: (
         Annotated[
-            Annotated[InputShape, Tag(UNION_TAGS[0])] | Annotated[ProjectPath, Tag(UNION_TAGS[1])],
-            Discriminator(
-                lambda value: UNION_TAGS[0] if isinstance(value, (dict, InputShape)) else UNION_TAGS[1]
-            ),
+            Annotated[InputShape, Tag(UNION_TAGS[0])]
+            | Annotated[ProjectPath, Tag(UNION_TAGS[1])]
+            | Annotated[tuple[InputShape, ...], Field(min_length=1), Tag(UNION_TAGS[2])],
+            Discriminator(_kind_of_input),
         ]
         | None
-    ) = Field(default=None, description="shape and dtype of what it takes, or a file with a sample")
+    ) = Field(
+        default=None,
+        description="shape and dtype of what it takes, a list of them for several, or a file with a sample",
+    )
+    device: Literal["cpu", "cuda"] = Field(default="cpu", description="where it runs")
+    threads: Dimension | None = Field(
+        default=None, description="threads of one operation; the library's own choice where absent"
+    )
+    allow_pickle: bool = Field(
+        default=False, description="whether a pickle may be loaded after a search; it can run any program"
+    )
+    trusted: tuple[Text, ...] | None = Field(
+        default=None, min_length=1, description="types that a skops file may hold besides skops' own list"
+    )
     evaluate: Function | None = Field(
         default=None, description="function that is given the model and returns its metrics"
     )
+    data: ProjectPath | None = Field(default=None, description="labelled data set to evaluate on")
+    task: Literal["classification", "regression"] | None = Field(
+        default=None, description="what the model predicts of each row of data"
+    )
+    label: Text | None = Field(default=None, description="column of data that holds the truth")
+    features: tuple[Text, ...] | None = Field(
+        default=None, min_length=1, description="columns that the model takes; all others where absent"
+    )
+    slices: tuple[Text, ...] | None = Field(
+        default=None, min_length=1, description="columns for each value of which results are shown"
+    )
+    tests: ProjectPath | None = Field(
+        default=None, description="file or folder of pytest tests, run with MODEL_PATH and MODEL_NAME"
+    )
+    behaviour: Behaviour | None = Field(default=None, description="what must hold of any model")
     gates: tuple[ModelGate, ...] | None = Field(default=None, min_length=1, description="what it must reach")
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        needed = ("data", "task", "label")
+        given = [key for key in needed if getattr(self, key) is not None]
+        if given and len(given) < len(needed):
+            missing = next(key for key in needed if key not in given)
+            raise rule(f"needs {missing} as well.", f"Add {missing}.", given[0])
+        for key in ("features", "slices"):
+            if getattr(self, key) is not None and self.data is None:
+                raise rule("names columns of data, and there is none.", "Add data, task and label.", key)
+        return self
 
 
 class Registry(Section):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 #: How the models name the kinds of a union; pydantic puts these into a fault's location.
-UNION_TAGS = ("<mapping>", "<file>")
+UNION_TAGS = ("<mapping>", "<file>", "<list>")
 
 #: The most faults that one message lists.
 MOST_SHOWN = 20

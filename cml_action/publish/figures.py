@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: Twice the density of CSS, in which an inch has 96 px. No wider than this, words are readable on a phone.
 _DPI = 192
 _WIDE, _ROW, _AROUND = 4.8, 0.19, 0.8
-_SMALL_HIGH = 1.55
+_SMALL_HIGH, _ALONE_HIGH = 1.55, 2.4
 _COLUMNS = 2
 _MOST_BARS, _MOST_PANELS = 20, 60
 _LONGEST_NAME, _LONGEST_TITLE = 24, 26
@@ -36,7 +36,11 @@ def png(figure: Figure) -> bytes:
     """Draw a figure and return it as a PNG with a transparent background, two dots for each CSS pixel."""
     bars = [panel for panel in figure.panels if panel.categories]
     bins = [panel for panel in figure.panels if panel.edges][:_MOST_PANELS]
-    canvas = _draw_bars(bars[0]) if bars else _draw_histograms(bins)
+    estimates = [panel for panel in figure.panels if panel.rows]
+    if estimates:
+        canvas = _draw_estimates(estimates[0])
+    else:
+        canvas = _draw_bars(bars[0]) if bars else _draw_histograms(bins)
     FigureCanvasAgg(canvas)
     image = io.BytesIO()
     canvas.savefig(image, format="png", dpi=_DPI, transparent=True, metadata={"Software": None})
@@ -72,7 +76,11 @@ def _draw_histograms(panels: list[Panel]) -> Canvas:
     rows = math.ceil(len(panels) / columns) or 1
     sides = max((len(panel.series) for panel in panels), default=1)
     legend = 0.3 if sides > 1 else 0.0
-    size = (_WIDE * columns / _COLUMNS, _SMALL_HIGH * rows + legend)
+    # One panel alone is the figure, and not one of many small ones.
+    size = (_WIDE, _ALONE_HIGH) if len(panels) == 1 and sides > 1 else (
+        _WIDE * columns / _COLUMNS,
+        _SMALL_HIGH * rows + legend,
+    )  # fmt: skip
     canvas = Canvas(figsize=size, layout="constrained")
     grid = canvas.subplots(rows, columns, squeeze=False).flat
     for axes, panel in zip(grid, panels, strict=False):
@@ -105,6 +113,37 @@ def _histogram(axes: Axes, panel: Panel) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: quantity(value, panel.unit)))
     axes.tick_params(axis="x", labelsize=8)
     _quiet(axes, "bottom")
+
+
+def _draw_estimates(panel: Panel) -> Canvas:
+    """Draw each estimate as a point on its interval, where no difference lies, and the limits."""
+    canvas = Canvas(figsize=(_WIDE, _AROUND + 3 * _ROW * len(panel.rows)), layout="constrained")
+    axes = canvas.add_subplot()
+    series, last = panel.series[0], len(panel.rows) - 0.45
+    names = []
+    for row, (value, low, high) in enumerate(zip(series.values, series.low, series.high, strict=True)):
+        axes.plot([low, high], [row, row], color=HEAD, linewidth=3, solid_capstyle="butt")
+        axes.plot([value], [row], "o", color=HEAD, markersize=8)
+        ends = f"{quantity(low)} to {quantity(high)}"
+        names.append(f"{_plain(panel.rows[row], _LONGEST_NAME)}: {quantity(value, panel.unit)}\n{ends}")
+    axes.plot([1, 1], [-0.5, last], color=BASE, linewidth=1.5, zorder=0)
+    axes.annotate("as production", (1, -0.55), ha="center", va="bottom", color=INK, fontsize=8)
+    for row, limit in enumerate(panel.limits):
+        if math.isfinite(limit):
+            at, place = [limit, limit], (limit, row - 0.34)
+            axes.plot(at, [row - 0.34, row + 0.34], color=INK, linewidth=2, linestyle=(0, (2, 1.5)))
+            shown = f"limit {quantity(limit, panel.unit)}"
+            axes.annotate(shown, place, (4, -3), textcoords="offset points", color=INK, fontsize=8)
+    axes.set_yticks(range(len(panel.rows)), names)
+    axes.set_ylim(last, -0.95)
+    axes.margins(x=0.15)
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: quantity(value, panel.unit)))
+    axes.tick_params(axis="y", length=0, labelsize=9)
+    axes.tick_params(axis="x", labelsize=8)
+    axes.set_title(_plain(panel.title, 2 * _LONGEST_TITLE), fontsize=9, color=INK, loc="left")
+    _quiet(axes, "bottom")
+    return canvas
 
 
 def _legend(canvas: Canvas, sides: int) -> None:

@@ -12,7 +12,7 @@ from cml_action.report import Code, Link, Quantity, Table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cml_action.report import Check, Inline, Json, Report
+    from cml_action.report import Check, Inline, Json, Report, Unit
 
 #: Status in symbols; words always stand beside them.
 ICONS = {"pass": "✅", "warn": "⚠️", "fail": "❌", "error": "❌", "skip": "⏭️"}
@@ -86,7 +86,7 @@ def checks_table(checks: Sequence[Check], frame: Frame) -> Table | None:
             (
                 ICONS[check.status],
                 Link(check.title, frame.link_to(check.path, check.line)),
-                *(_shown(value) for value in (check.value, check.limit, check.baseline)),
+                *(_shown(value, check.unit) for value in (check.value, check.limit, check.baseline)),
             )
             for check in checks
         ),
@@ -94,13 +94,13 @@ def checks_table(checks: Sequence[Check], frame: Frame) -> Table | None:
     )
 
 
-def _shown(value: Json) -> tuple[Inline, ...]:
+def _shown(value: Json, unit: Unit | None = None) -> tuple[Inline, ...]:
     if value is None:
         return (None,)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return (Quantity(value, "count" if isinstance(value, int) else "number"),)
+        return (Quantity(value, unit or ("count" if isinstance(value, int) else "number")),)
     if isinstance(value, (list, tuple)):
-        pieces = [piece for each in value[:_MOST_VALUES] for piece in (", ", *_shown(each))]
+        pieces = [piece for each in value[:_MOST_VALUES] for piece in (", ", *_shown(each, unit))]
         return (*pieces[1:], " …" if len(value) > _MOST_VALUES else "")
     return (Code(str(value)),)
 

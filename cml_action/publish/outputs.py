@@ -25,6 +25,9 @@ OUTPUTS = {
     "report-html": "path of the report as one self-contained HTML page, with pictures",
     "result": "path of `result.json`",
     "comment-url": "address of the comment, where one was left",
+    "model": "the model that was gated, as it was named",
+    "model-digest": "its SHA-256, `sha256:…`",
+    "verdict-file": "path of `verdict.json`, the evidence of `gate`",
 }
 
 

@@ -47,12 +47,14 @@ def run_step(
     event: tuple[str, Mapping[str, Any]] = ("workflow_dispatch", {}),
     environ: Mapping[str, str] | None = None,
     python: tuple[str, ...] = (),
+    limit_s: float = 120,
 ) -> Step:
     """Run the program in a process of its own, in the environment that a runner gives to a step.
 
     :param event: its name and payload.
     :param environ: more variables, such as GITHUB_API_URL or a remote's credentials.
     :param python: options of the interpreter.
+    :param limit_s: seconds after which it is stopped.
     """
     temporary = workspace.parent / "_temp"
     temporary.mkdir(exist_ok=True)
@@ -87,7 +89,7 @@ def run_step(
         env=given,
         stdin=subprocess.DEVNULL,
         text=True,
-        timeout=120,
+        timeout=limit_s,
     )
     return Step(
         code=done.returncode,

@@ -509,6 +509,7 @@ def test_the_reference_names_every_key_in_its_table() -> None:
         "training": "Training",
         "model": "ModelPolicy",
         "model.input": "InputShape",
+        "model.behaviour": "Behaviour",
         "model.gates": "ModelGate",
         "registry": "Registry",
     }

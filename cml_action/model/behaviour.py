@@ -1,0 +1,170 @@
+"""What must hold of any model, whatever it was trained for.
+
+Outputs are compared with a tolerance that belongs to their type: single and double precision by the rules
+of `torch.testing.assert_close` (relative 1.3e-6 and 1e-7, absolute 1e-5 and 1e-7), ten times wider, because
+another batch size means other kernels, whose sums run in another order.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from cml_action.model.faults import ModelFault
+from cml_action.policy.demands import Behaviour
+from cml_action.policy.units import Share
+from cml_action.report import Check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from cml_action.report import Status
+
+    Arrays: TypeAlias = Mapping[str, NDArray[Any]]
+    #: Given inputs and the rows of one call (all at once where None), returns outputs.
+    Predict: TypeAlias = Callable[[Arrays, int | None], Arrays]
+
+#: Relative and absolute tolerance by the bytes of a floating point number.
+_TOLERANCES = {2: (1e-2, 1e-2), 4: (1.3e-5, 1e-4), 8: (1e-6, 1e-6)}
+_ROWS, _NOISY_ROWS = 4, 256
+_LARGE = 1e4
+#: A few flips are no reason to worry: half the predictions of random noise lie near a border.
+DEFAULT_FLIPS = Share(0.05)
+_TWO_DIMENSIONS = 2
+
+
+def checks(
+    predict: Predict, example: Callable[[int], Arrays], policy: Behaviour | None, rows: Arrays | None
+) -> tuple[Check, ...]:
+    """Return one check for each thing that must hold.
+
+    :param example: makes an input of so many rows.
+    :param rows: real rows, where there are some: noise is added to them, or to made ones where it is asked.
+    """
+    asked = policy or Behaviour()
+    found = []
+    for name, severity, check in (
+        ("same-output", asked.same_output, _same_output),
+        ("finite", asked.finite, _finite),
+        ("batch", asked.batch, _batch),
+    ):
+        if severity != "off":
+            found.append(_made(name, severity, lambda check=check: check(predict, example)))  # type: ignore[misc]
+    if rows is not None or asked.max_flips is not None:
+        severity = "warn" if asked.max_flips is None else "fail"
+        limit = DEFAULT_FLIPS if asked.max_flips is None else asked.max_flips
+        given = rows if rows is not None else example(_NOISY_ROWS)
+        found.append(_made("noise", severity, lambda: _noise(predict, given, asked.noise, limit)))
+    return tuple(found)
+
+
+def _made(name: str, severity: str, check: Callable[[], tuple[bool | None, str, dict[str, Any]]]) -> Check:
+    try:
+        holds, message, shown = check()
+    except ModelFault as fault:
+        if fault.kind not in {"bad-shape", "raised", "bad-output"}:  # the process is gone
+            raise
+        holds, message, shown = (None if name == "batch" else False), f"{fault.what}", {}
+    status: Status = (
+        "skip" if holds is None else "pass" if holds else "warn" if severity == "warn" else "fail"
+    )
+    return Check(id=f"model/behaviour/{name}", status=status, title=_TITLES[name], message=message, **shown)
+
+
+_TITLES = {
+    "same-output": "the same input gives the same output",
+    "finite": "no NaN and no infinity on extreme input",
+    "batch": "a batch of one gives what a row of a batch gives",
+    "noise": "small noise changes few predictions",
+}
+
+
+def _same_output(predict: Predict, example: Callable[[int], Arrays]) -> tuple[bool, str, dict[str, Any]]:
+    given = example(1)
+    apart = _apart(predict(given, None), predict(given, None))
+    message = f"{apart} Dropout or sampling may be on: call `.eval()`, or set a seed." if apart else ""
+    return not apart, message, {}
+
+
+def _finite(predict: Predict, example: Callable[[int], Arrays]) -> tuple[bool | None, str, dict[str, Any]]:
+    """Try zeros, large numbers of either sign and the smallest; whole numbers (indices) stay as they are."""
+    given = example(1)
+    if not any(each.dtype.kind == "f" for each in given.values()):
+        return None, "The model takes no floating point numbers.", {}
+    broken = []
+    for name, value in (("0", 0.0), ("10,000", _LARGE), ("−10,000", -_LARGE), ("the smallest number", None)):
+        extreme = {
+            key: np.full_like(each, np.finfo(each.dtype).tiny if value is None else value)
+            if each.dtype.kind == "f"
+            else each
+            for key, each in given.items()
+        }
+        outputs = predict(extreme, None)
+        if any(each.dtype.kind == "f" and not np.isfinite(each).all() for each in outputs.values()):
+            broken.append(name)
+    where = f"NaN or infinity where all inputs are {', '.join(broken)}."
+    said = f"{where} Look for a division, a logarithm or `exp`."
+    return not broken, said if broken else "", {}
+
+
+def _batch(predict: Predict, example: Callable[[int], Arrays]) -> tuple[bool | None, str, dict[str, Any]]:
+    given = example(_ROWS)
+    if any(each.ndim == 0 or len(each) != _ROWS for each in given.values()):
+        return None, "The model's batch has a fixed size.", {}
+    apart = _apart(predict(given, None), predict(given, 1))
+    message = f"{apart} Batch normalisation may be in training mode." if apart else ""
+    return not apart, message, {}
+
+
+def _noise(
+    predict: Predict, given: Arrays, noise: float, limit: float | Share
+) -> tuple[bool | None, str, dict[str, Any]]:
+    chance = np.random.default_rng(0)
+    rows = min(_NOISY_ROWS, *(len(each) for each in given.values()))
+    clean = {name: each[:rows] for name, each in given.items()}
+    noisy = {
+        name: (each + noise * np.std(each, axis=0) * chance.standard_normal(each.shape)).astype(each.dtype)
+        if each.dtype.kind == "f"
+        else each
+        for name, each in clean.items()
+    }
+    if not any(each.dtype.kind == "f" for each in clean.values()):
+        return None, "The model takes no floating point numbers.", {}
+    before, after = _classes(predict(clean, None)), _classes(predict(noisy, None))
+    if before is None or after is None or len(before) != len(after):
+        return None, "The model's output is no class.", {}
+    flips = int((before != after).sum())
+    most = limit.value * rows if isinstance(limit, Share) else limit
+    message = f"{flips} of {rows} predictions changed with noise of {noise:g} standard deviations."
+    shown = {"value": flips / rows, "limit": most / rows, "unit": "share"}
+    return flips <= most, message, shown
+
+
+def _classes(outputs: Arrays) -> NDArray[Any] | None:
+    """Return the class of each row; None where the output is a number or a picture."""
+    found = next(iter(outputs.values()))
+    if found.ndim == _TWO_DIMENSIONS and found.shape[1] > 1:
+        return np.asarray(found.argmax(axis=1))
+    return found if found.ndim == 1 and found.dtype.kind in "biuUS" else None
+
+
+def _apart(one: Arrays, other: Arrays) -> str:
+    """Say how far outputs lie apart, where they do."""
+    if one.keys() != other.keys():
+        return "The outputs have other names."
+    for name, first in one.items():
+        second = other[name]
+        if first.shape != second.shape:
+            return f"`{name}` has another shape."
+        if first.dtype.kind not in "fc":
+            if not np.array_equal(first, second):
+                return f"`{name}` differs in {int((first != second).sum()):,} of {first.size:,} values."
+            continue
+        relative, absolute = _TOLERANCES.get(first.dtype.itemsize, _TOLERANCES[8])
+        if not np.allclose(first, second, rtol=relative, atol=absolute, equal_nan=True):
+            most = float(np.nanmax(np.abs(first.astype(np.float64) - second.astype(np.float64))))
+            return f"`{name}` differs by up to {most:.3g}."
+    return ""

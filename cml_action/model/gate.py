@@ -1,0 +1,230 @@
+"""The gate: a model is loaded, measured beside the one in production, and judged."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from cml_action.model import behaviour, judge, latency, quality, suite
+from cml_action.model.faults import ModelFault, ModelSetupFault, quoted
+from cml_action.model.process import Worker
+from cml_action.report import Check
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from cml_action.log import Log
+    from cml_action.model.demanded import Limit
+    from cml_action.model.labelled import Labelled
+    from cml_action.model.latency import Side, Timings
+    from cml_action.model.process import Loaded, Memory
+    from cml_action.model.quality import Metric, Slice
+    from cml_action.model.spec import Limits, ModelSpec, Place
+    from cml_action.policy.demands import ModelPolicy
+
+    Arrays: TypeAlias = Mapping[str, NDArray[np.generic]]
+
+#: Batches whose throughput is shown, and seconds for each.
+_BATCHES, _BATCH_S = (1, 8, 32), 0.3
+#: A model whose calls of one row take longer is not tried with more.
+_TOO_SLOW_S = 0.5
+_SEED = 20
+#: Rows of one call on a labelled data set.
+_ROWS = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Throughput:
+    """Rows a second with batches of so many rows."""
+
+    batch: int
+    rows_per_s: Mapping[Side, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What the gate is asked.
+
+    :param specs: the candidate, and production where there is one.
+    :param name: what the candidate is called; `tests`: the user's own, a path, empty where there are none.
+    """
+
+    specs: Mapping[Side, ModelSpec]
+    place: Place
+    limits: tuple[Limit, ...]
+    policy: ModelPolicy | None
+    data: Labelled | None
+    name: str
+    tests: str = ""
+    time_limits: Limits | None = None
+
+
+@dataclass
+class Found:
+    """What the gate found out, as far as it came."""
+
+    checks: list[Check] = field(default_factory=list)
+    loaded: dict[Side, Loaded] = field(default_factory=dict)
+    memory: dict[Side, Memory] = field(default_factory=dict)
+    timings: Timings | None = None
+    stable: bool = True
+    throughput: list[Throughput] = field(default_factory=list)
+    metrics: tuple[Metric, ...] = ()
+    slices: tuple[Slice, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def run(asked: Asked, log: Log) -> Found:
+    """Load, measure and judge. A model's fault is a check; what could not be found out after it is skipped.
+
+    :raises ModelSetupFault: something that the model needs is missing, or was asked for wrongly.
+    :raises UsageError: a gate names a metric that nobody measures.
+    """
+    found = Found()
+    with contextlib.ExitStack() as stack:
+        try:
+            workers = _load(asked, found, stack, log)
+            candidate = workers["candidate"]
+            found.environment = candidate.environment()
+            _behave(asked, found, candidate)
+            _measure(asked, found, workers, log)
+            _evaluate(asked, found, workers, log)
+        except ModelSetupFault:
+            raise
+        except ModelFault as fault:
+            found.checks.append(judge.fault_check("model/runs", "the model runs", fault))
+    if asked.tests and "candidate" in found.loaded:
+        log.line(f"Running the tests in {asked.tests} on the model.")
+        found.checks += _test(asked)
+    found.checks += judge.checks(asked.limits, found)
+    return found
+
+
+def _test(asked: Asked) -> list[Check]:
+    try:
+        results = suite.run_tests(
+            asked.tests, asked.specs["candidate"].path, asked.name, asked.place, asked.time_limits
+        )
+    except ModelSetupFault:
+        raise
+    except ModelFault as fault:
+        return [judge.fault_check("model/tests", f"the tests in `{asked.tests}` run", fault)]
+    return [
+        Check(
+            id=f"model/tests/{each.name}",
+            status=each.outcome,
+            title=f"test `{each.name.replace('`', '')}`",
+            message=f"pytest says: {quoted(each.message)}." if each.message else "",
+            details={"seconds": each.seconds},
+        )
+        for each in results
+    ]
+
+
+def _load(asked: Asked, found: Found, stack: contextlib.ExitStack, log: Log) -> dict[Side, Worker]:
+    workers: dict[Side, Worker] = {}
+    for side, spec in asked.specs.items():
+        log.line(f"Loading the {side} {spec.path.name}.")
+        try:
+            worker = stack.enter_context(Worker(spec, asked.place, asked.time_limits))
+            found.loaded[side] = worker.load()
+        except ModelFault as fault:
+            if side == "candidate":
+                raise
+            found.checks.append(
+                Check(
+                    id="model/production/loads",
+                    status="error",
+                    title="production loads",
+                    message=f"{fault.what} Nothing can be compared; set `baseline: none` to gate without it.",
+                )
+            )
+            continue
+        workers[side] = worker
+    return workers
+
+
+def _behave(asked: Asked, found: Found, candidate: Worker) -> None:
+    rows: Arrays | None = None
+    if asked.data is not None:
+        rows = {name: values[:_ROWS] for name, values in asked.data.features.items()}
+    table = rows is not None
+
+    def predict(given: Arrays, batch: int | None) -> Any:
+        real = rows is not None and given.keys() == rows.keys()
+        return candidate.predict(given, batch=batch, table=table and real)
+
+    policy = asked.policy.behaviour if asked.policy else None
+    found.checks += behaviour.checks(predict, candidate.example, policy, rows)
+    found.checks.append(
+        Check(id="model/loads", status="pass", title="the model loads and answers", message="")
+    )
+
+
+def _measure(asked: Asked, found: Found, workers: Mapping[Side, Worker], log: Log) -> None:
+    """Warm all sides up, then measure them in turns, then once more with larger batches."""
+    warm = {side: worker.warm_up() for side, worker in workers.items()}
+    found.stable = all(each.stable for each in warm.values())
+    call_s = max(each.median_s for each in warm.values())
+    plan = latency.plan(call_s, len(workers))
+    alone = "production" not in workers
+    demands = [
+        each.demand for each in asked.limits if each.demand is not None and not (alone and each.beside)
+    ]
+    with log.progress("Measuring latency", total=plan.looks[-1], unit="rounds") as bar:
+        found.timings = latency.measure(
+            {side: worker.time_block for side, worker in workers.items()},
+            plan,
+            demands,
+            seed=_SEED,
+            advance=bar.advance,
+        )
+    for batch in _BATCHES if call_s < _TOO_SLOW_S else _BATCHES[:1]:
+        with contextlib.suppress(_FixedBatch):
+            found.throughput.append(_throughput(workers, batch))
+    found.memory = {side: worker.memory() for side, worker in workers.items()}
+
+
+class _FixedBatch(Exception):  # noqa: N818 -- no error: some models take one size only
+    pass
+
+
+def _throughput(workers: Mapping[Side, Worker], batch: int) -> Throughput:
+    rows: dict[Side, float] = {}
+    for side, worker in workers.items():
+        try:
+            first = min(worker.time_block(2, batch)) / 1e9
+            calls = max(1, min(500, int(_BATCH_S / max(first, 1e-6))))
+            times = worker.time_block(calls, batch)
+        except ModelFault as fault:
+            if fault.kind in {"bad-shape", "raised"}:
+                raise _FixedBatch from None
+            raise
+        rows[side] = batch * calls / (sum(times) / 1e9)
+    return Throughput(batch=batch, rows_per_s=rows)
+
+
+def _evaluate(asked: Asked, found: Found, workers: Mapping[Side, Worker], log: Log) -> None:
+    policy = asked.policy
+    if policy and policy.evaluate:
+        log.line(f"Evaluating with {policy.evaluate}.")
+        values = {side: worker.evaluate(policy.evaluate) for side, worker in workers.items()}
+        before = values.get("production", {})
+        found.metrics += tuple(
+            quality.Metric(name=name, value=value, production=before.get(name))
+            for name, value in values["candidate"].items()
+        )
+    if policy and policy.task and asked.data is not None:
+        data, task = asked.data, policy.task
+        log.line(f"Evaluating on {data.name}: {len(data.truth):,} rows.")
+        predicted = {
+            side: quality.labels(worker.predict(data.features, batch=_ROWS, table=True), data.truth, task)
+            for side, worker in workers.items()
+        }
+        sides: Sequence[Any] = (predicted["candidate"], predicted.get("production"))
+        found.metrics += quality.compare(data.truth, sides[0], sides[1], task)
+        found.slices = quality.slices(data.slices, data.truth, sides[0], sides[1], task)

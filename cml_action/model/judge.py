@@ -1,0 +1,232 @@
+"""From what was found out to checks: each limit is held against its measure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cml_action.errors import UsageError
+from cml_action.inputs import suggestion
+from cml_action.model.faults import quoted
+from cml_action.model.latency import QUANTILES
+from cml_action.policy.units import Share
+from cml_action.quantity import quantity
+from cml_action.report import Check
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cml_action.model.demanded import Limit
+    from cml_action.model.faults import ModelFault
+    from cml_action.model.gate import Found
+    from cml_action.model.latency import Demand, Interval, Timings
+    from cml_action.model.quality import Metric
+    from cml_action.report import Json, Status, Unit
+
+_MEASURED = ("latency-p50", "latency-p95", "size")
+_LONGEST_TAIL = 400
+
+
+def fault_check(name: str, title: str, fault: ModelFault) -> Check:
+    """Return the check that a model's fault fails, with the last words of its process."""
+    said = f" It printed last: {quoted(fault.tail[-_LONGEST_TAIL:])}." if fault.tail else ""
+    return Check(id=name, status="fail", title=title, message=f"{fault.what} {fault.fix}{said}".strip())
+
+
+def checks(limits: Sequence[Limit], found: Found) -> list[Check]:
+    """Return one check for each limit.
+
+    :raises UsageError: a limit is on a metric that nobody measured, though all of it ran.
+    """
+    return [_check(limit, found) for limit in limits]
+
+
+def _check(limit: Limit, found: Found) -> Check:
+    if limit.beside and "production" not in found.loaded:
+        asked_for = any(check.id == "model/production/loads" for check in found.checks)
+        why = "Production could not be loaded." if asked_for else "There is no production to compare with."
+        return _made(limit, "error" if asked_for else "skip", why)
+    if limit.gate.measure == "size":
+        return _size(limit, found)
+    if limit.demand is not None:
+        return _latency(limit, limit.demand, found.timings)
+    metric = next((each for each in found.metrics if each.name == limit.gate.measure), None)
+    if metric is not None:
+        return _metric(limit, metric)
+    if found.timings is None or any(check.id == "model/runs" for check in found.checks):
+        return _made(limit, "skip", "The model did not get that far.")
+    names = [*_MEASURED, *(each.name for each in found.metrics)]
+    raise UsageError(
+        f"There is no measure `{limit.gate.measure}`.{suggestion(limit.gate.measure, names)}",
+        f"Measured are: {', '.join(names)}. `evaluate`, or `data` with `task` and `label`, under `model` give"
+        " more.",
+        path=limit.path,
+        line=limit.line,
+    )
+
+
+def _latency(limit: Limit, demand: Demand, timings: Timings | None) -> Check:
+    if timings is None or demand not in timings.demands:
+        return _made(limit, "skip", "The model did not get that far.")
+    at = timings.demands.index(demand)
+    shown, decision = timings.intervals[at], timings.decisions[at]
+    if decision == "unclear" and not demand.ratio and shown.estimate <= demand.limit:
+        decision = "pass"  # an absolute limit is judged on the lower end alone
+    ends = f"{_number(shown.low, demand)} to {_number(shown.high, demand)}"
+    name = limit.gate.measure.replace("-", " ")
+    if decision == "pass":
+        message = ""
+    elif decision == "fail":
+        than = " production's" if demand.ratio else ""
+        message = (
+            f"{name} is {_number(shown.estimate, demand)}{than}, at least {_number(shown.low, demand)};"
+            f" allowed is {_number(demand.limit, demand)}. Profile the model, or raise the limit."
+        )
+    else:
+        message = (
+            f"After {timings.rounds} rounds {name} lies somewhere from {ends}, the limit is"
+            f" {_number(demand.limit, demand)}: it cannot be told. Use a quieter machine, or move the limit."
+        )
+    status: Status = "warn" if decision == "unclear" else decision
+    return _made(
+        limit,
+        status,
+        message,
+        value=shown.estimate,
+        limit=demand.limit,
+        unit="ratio" if demand.ratio else "seconds",
+        baseline=None if demand.ratio or "production" not in timings.seconds
+        else timings.quantile("production", demand.quantile),
+        details=_details(timings, shown),
+    )  # fmt: skip
+
+
+def _details(timings: Timings, shown: Interval) -> dict[str, Json]:
+    """Return the summary of the samples; lengths of time are seconds."""
+    found: dict[str, Json] = {
+        "low": shown.low,
+        "high": shown.high,
+        "level": timings.plan.level,
+        "rounds": timings.rounds,
+        "calls_per_block": timings.plan.calls,
+        "noise": timings.noise,
+        "seed": timings.seed,
+    }
+    for side in timings.seconds:
+        for name in QUANTILES:
+            found[f"{side}_latency_{name}_s"] = timings.quantile(side, name)
+    return found
+
+
+def _size(limit: Limit, found: Found) -> Check:
+    if "candidate" not in found.loaded:
+        return _made(limit, "skip", "The model did not get that far.")
+    size = found.loaded["candidate"].size_bytes
+    before = found.loaded["production"].size_bytes if "production" in found.loaded else None
+    most = limit.gate.max
+    if limit.key == "max-ratio" and before is not None and limit.gate.max_ratio is not None:
+        most = before * limit.gate.max_ratio
+    assert most is not None  # noqa: S101 -- a limit has the key that it is named by
+    over = size > most
+    message = (
+        f"The model has {quantity(size, 'bytes')}; allowed are {quantity(most, 'bytes')}." if over else ""
+    )
+    return _made(
+        limit,
+        "fail" if over else "pass",
+        f"{message} Quantise or prune it, or raise the limit." if over else "",
+        value=size,
+        limit=most,
+        baseline=before,
+        unit="bytes",
+    )
+
+
+def _metric(limit: Limit, metric: Metric) -> Check:
+    """Hold a metric against a limit.
+
+    `min` and `max` are held against the number itself: on these rows it is what it is. What is beyond a limit
+    beside production fails where the candidate is worse beyond what chance explains, else it warns.
+    """
+    value, before = metric.value, metric.production
+    if limit.beside and before is None:
+        return _made(limit, "skip", "Production has no such metric.", value=value)
+    edge = _edge(limit, before)
+    beyond = value < edge if limit.key in {"min", "max-drop"} else value > edge
+    unit: Unit = "share" if metric.share else "number"
+    worse = metric.difference is None or metric.difference.worse
+    status: Status = "pass" if not beyond else "fail" if worse or not limit.beside else "warn"
+    return _made(
+        limit,
+        status,
+        _metric_message(limit, metric, edge, status, unit) if beyond else "",
+        value=value,
+        limit=edge,
+        baseline=before,
+        unit=unit,
+        details=_metric_details(metric),
+    )
+
+
+def _metric_message(limit: Limit, metric: Metric, edge: float, status: Status, unit: Unit) -> str:
+    name, side = metric.name, "least" if limit.key in {"min", "max-drop"} else "most"
+    found = f"{name} is {quantity(metric.value, unit)}; allowed is at {side} {quantity(edge, unit)}"
+    if not limit.beside or metric.production is None:
+        return f"{found}. Look at which rows it gets wrong."
+    found += f", production has {quantity(metric.production, unit)}"
+    if metric.difference is None:
+        return f"{found}."
+    if status == "warn":
+        return f"{found}. On {metric.rows:,} rows that may be chance: more rows would tell."
+    return f"{found}; on {metric.rows:,} rows that is more than chance. Look at which rows it gets wrong."
+
+
+def _metric_details(metric: Metric) -> dict[str, Json]:
+    found: dict[str, Json] = {"low": metric.low, "high": metric.high, "rows": metric.rows}
+    if metric.difference is not None:
+        found |= {
+            "difference": metric.difference.value,
+            "difference_low": metric.difference.low,
+            "difference_high": metric.difference.high,
+            "p_value": metric.difference.p_value,
+        }
+    return found
+
+
+def _edge(limit: Limit, before: float | None) -> float:
+    """Return the value beyond which the limit is exceeded; a drop or ratio is one of production's value."""
+    gate = limit.gate
+    if limit.key == "min" and gate.min is not None:
+        return gate.min
+    if limit.key == "max" and gate.max is not None:
+        return gate.max
+    assert before is not None  # noqa: S101 -- asked for beside production only
+    if limit.key == "max-ratio" and gate.max_ratio is not None:
+        return before * gate.max_ratio
+    assert gate.max_drop is not None  # noqa: S101 -- a limit has the key that it is named by
+    drop = gate.max_drop.value * abs(before) if isinstance(gate.max_drop, Share) else gate.max_drop
+    return before - drop
+
+
+def _number(value: float, demand: Demand) -> str:
+    return f"× {value:.3g}" if demand.ratio else quantity(value, "seconds")
+
+
+def _made(asked: Limit, status: Status, message: str, **shown: Any) -> Check:
+    status = "warn" if status == "fail" and asked.gate.severity == "warn" else status
+    return Check(
+        id=asked.id,
+        status=status,
+        title=f"{asked.gate.measure.replace('-', ' ')}, {_KEYS[asked.key]}",
+        message=message,
+        path=asked.path,
+        line=asked.line,
+        **{"limit": _asked(asked), **shown},
+    )
+
+
+def _asked(limit: Limit) -> Json:
+    found = getattr(limit.gate, limit.key.replace("-", "_"))
+    return f"{found.value:.3%}" if isinstance(found, Share) else found
+
+
+_KEYS = {"min": "lowest", "max": "highest", "max-ratio": "beside production", "max-drop": "beside production"}

@@ -1,0 +1,310 @@
+"""How good a model's predictions are on labelled rows, and whether production's were better on the same rows.
+
+**Classification**: `accuracy`; `balanced-accuracy`, the mean of the classes' recalls; `f1`, the mean of
+the classes' F1. **Regression**: `mae`, `rmse` and `r2`. Each has a percentile bootstrap interval over
+rows (Efron and Tibshirani, 1993, chapter 13); the share of correct rows has Wilson's, which holds where
+all are correct.
+
+**Against production.** Both models see the same rows, so what is tested is the difference of each row.
+Where the rows are right or wrong: McNemar's test, with the mid-p value (Fagerland, Lydersen and Laake,
+*BMC Medical Research Methodology* 13:91, 2013), which needs no least number of rows. Elsewhere: the
+paired bootstrap interval of the difference; a model is worse where all of it lies on the worse side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+
+from cml_action.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    Array: TypeAlias = NDArray[Any]
+
+Task: TypeAlias = Literal["classification", "regression"]
+
+LEVEL = 0.95
+_RESAMPLES = 2000
+_SEED = 20
+#: Values of a slice's column that are shown: those with most rows.
+MOST_VALUES = 12
+_TWO_DIMENSIONS = _TWO_SIDES = 2
+#: Counts of rows that are held at once.
+_MOST_WEIGHTS = 4_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """Candidate less production, with its 95 % interval.
+
+    :param worse: whether the candidate is worse beyond what chance explains.
+    :param p_value: McNemar's mid-p, where rows are right or wrong.
+    """
+
+    value: float
+    low: float
+    high: float
+    worse: bool
+    p_value: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One number that says how good a model is.
+
+    :param low, high: its 95 % interval; None where only the number is known.
+    :param share: it lies between 0 and 1 and reads as a percentage.
+    :param rows: on how many rows; None where only the number is known.
+    """
+
+    name: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    production: float | None = None
+    difference: Difference | None = None
+    higher_is_better: bool = True
+    share: bool = False
+    rows: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    """The rows with one value of a column, and the first metric on them."""
+
+    column: str
+    value: str
+    rows: int
+    metric: Metric
+
+
+def labels(outputs: Mapping[str, Array], truth: Array, task: Task) -> Array:
+    """Return one prediction for each row: of a model's first output, the class or the number.
+
+    A row of scores stands for the class with the highest, counted from 0.
+
+    :raises UsageError: where the output does not say so by itself.
+    """
+    found = next(iter(outputs.values()))
+    if found.shape[:1] != truth.shape:
+        raise UsageError(
+            f"The model returned {found.shape[0] if found.ndim else 1:,} rows for {len(truth):,} of data.",
+            "Let it return one prediction for each row, or give `evaluate` under `model` in cml.yaml.",
+        )
+    if found.ndim == _TWO_DIMENSIONS and found.shape[1] == 1:
+        found = found[:, 0]
+    if task == "regression":
+        if found.ndim != 1 or found.dtype.kind not in "biuf":
+            raise _unclear(found, "one number for each row")
+        return found.astype(np.float64)
+    if found.ndim == _TWO_DIMENSIONS:
+        if truth.dtype.kind not in "biu":
+            raise _unclear(found, "one class for each row, as the label column names it")
+        return np.asarray(found.argmax(axis=1))
+    if found.ndim != 1 or (found.dtype.kind == "f" and not np.array_equal(found, np.round(found))):
+        raise _unclear(found, "one class, or a score for each class, for each row")
+    return found
+
+
+def compare(
+    truth: Array, candidate: Array, production: Array | None, task: Task, *, seed: int = _SEED
+) -> tuple[Metric, ...]:
+    """Return the task's metrics of the candidate, beside production's on the same rows where there is one."""
+    sides = _alike(truth, [candidate] if production is None else [candidate, production], task)
+    return tuple(_metric(name, sides, seed) for name in _NAMES[task])
+
+
+def slices(
+    columns: Mapping[str, Array], truth: Array, candidate: Array, production: Array | None, task: Task
+) -> tuple[Slice, ...]:
+    """Return the task's first metric for each value of each column, the most frequent values first."""
+    sides = _alike(truth, [candidate] if production is None else [candidate, production], task)
+    found = []
+    for column, values in columns.items():
+        texts = np.asarray(values).astype(str)
+        known, counts = np.unique(texts, return_counts=True)
+        for at in np.argsort(-counts, kind="stable")[:MOST_VALUES]:
+            rows = texts == known[at]
+            metric = _metric(_NAMES[task][0], [each[rows] for each in sides], _SEED)
+            found.append(Slice(column=column, value=str(known[at]), rows=int(counts[at]), metric=metric))
+    return tuple(found)
+
+
+def mcnemar(only_candidate: int, only_production: int) -> float:
+    """Return the two-sided mid-p value of McNemar's test.
+
+    :param only_candidate: rows that the candidate alone has right; `only_production`: those production has.
+    """
+    from scipy.stats import binom
+
+    few, n = min(only_candidate, only_production), only_candidate + only_production
+    if n == 0:
+        return 1.0
+    if only_candidate == only_production:
+        return float(1 - 0.5 * binom.pmf(few, n, 0.5))
+    return float(2 * binom.cdf(few - 1, n, 0.5) + binom.pmf(few, n, 0.5))
+
+
+def _metric(name: str, sides: Sequence[Array], seed: int) -> Metric:
+    """Return one metric.
+
+    :param sides: the truth, the candidate's predictions, and production's where there are some.
+    """
+    measure = _METRICS[name]
+    truth, candidate = sides[:2]
+    values = [_score(measure, truth, each) for each in sides[1:]]
+    drawn = _resampled(measure, truth, sides[1:], seed)
+    low, high = _wilson(truth, candidate) if name == "accuracy" else _ends(drawn[0])
+    difference = None
+    if len(values) == _TWO_SIDES:
+        ends, p = _ends(drawn[0] - drawn[1]), None
+        if name == "accuracy":
+            right, was_right = candidate == truth, sides[2] == truth
+            p = mcnemar(int((right & ~was_right).sum()), int((was_right & ~right).sum()))
+            worse = values[0] < values[1] and p < 1 - LEVEL
+        else:
+            worse = ends[1] < 0 if measure.higher else ends[0] > 0
+        difference = Difference(
+            value=values[0] - values[1], low=ends[0], high=ends[1], worse=worse, p_value=p
+        )
+    return Metric(
+        name=name,
+        value=values[0],
+        low=low,
+        high=high,
+        production=values[1] if len(values) == _TWO_SIDES else None,
+        difference=difference,
+        higher_is_better=measure.higher,
+        share=measure.share,
+        rows=len(truth),
+    )
+
+
+def _score(measure: _Measure, truth: Array, predicted: Array) -> float:
+    terms = measure.terms(truth, predicted)
+    return float(measure.score(np.asarray(terms.sum(axis=0)).reshape(1, -1), len(truth))[0])
+
+
+def _resampled(measure: _Measure, truth: Array, predicted: Sequence[Array], seed: int) -> list[Array]:
+    """Return the metric of each side for each resample of the rows, the same resamples for all.
+
+    What is drawn is how often each row counts; a metric is made of sums over rows, so that one product of
+    matrices gives them for many resamples.
+    """
+    chance, n = np.random.default_rng(seed), len(truth)
+    terms = [measure.terms(truth, each) for each in predicted]
+    found: list[list[Array]] = [[] for _ in terms]
+    at_once = max(1, min(_RESAMPLES, _MOST_WEIGHTS // n))
+    for start in range(0, _RESAMPLES, at_once):
+        size = min(at_once, _RESAMPLES - start)
+        weights = np.stack([np.bincount(chance.integers(n, size=n), minlength=n) for _ in range(size)])
+        for side, each in enumerate(terms):
+            found[side].append(measure.score(np.asarray((each.T @ weights.T).T), n))
+    return [np.concatenate(each) for each in found]
+
+
+def _ends(drawn: Array) -> tuple[float, float]:
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def _wilson(truth: Array, predicted: Array) -> tuple[float, float]:
+    from scipy.stats import binomtest
+
+    found = binomtest(int((truth == predicted).sum()), len(truth)).proportion_ci(LEVEL, method="wilson")
+    return float(found.low), float(found.high)
+
+
+def _alike(truth: Array, predicted: Sequence[Array], task: Task) -> list[Array]:
+    """Return all in one form: numbers, or classes as 0, 1, …, whether written as numbers or as text."""
+    sides = [truth, *predicted]
+    if task == "regression":
+        return [each.astype(np.float64) for each in sides]
+    if any(each.dtype.kind not in "biuf" for each in sides):
+        sides = [each.astype(str) for each in sides]
+    _, codes = np.unique(np.concatenate(sides), return_inverse=True)
+    return np.split(codes, len(sides))
+
+
+def _unclear(found: Array, wanted: str) -> UsageError:
+    shape = " x ".join(map(str, found.shape))
+    return UsageError(
+        f"The model returned {shape} values of {found.dtype}; needed is {wanted}.",
+        "Let it return that, or give `evaluate` under `model` in cml.yaml instead of `data`.",
+    )
+
+
+def _class_terms(truth: Array, predicted: Array) -> Any:
+    """Return for each row and class: both, truth, prediction, each 0 or 1 (rows by 3 k, sparse)."""
+    from scipy.sparse import csr_array
+
+    k, n = int(max(truth.max(), predicted.max())) + 1, len(truth)
+    right = truth == predicted
+    rows = np.concatenate([np.flatnonzero(right), np.arange(n), np.arange(n)])
+    columns = np.concatenate([truth[right], truth + k, predicted + 2 * k])
+    return csr_array((np.ones(len(rows)), (rows, columns)), shape=(n, 3 * k))
+
+
+def _number_terms(truth: Array, predicted: Array) -> Any:
+    """Return for each row: absolute and squared error, truth and squared truth (less the mean's offset)."""
+    error, about = truth - predicted, truth - truth.mean()
+    return np.stack([np.abs(error), error**2, about, about**2], axis=1)
+
+
+def _accuracy(sums: Array, n: int) -> Array:
+    return np.asarray(np.split(sums, 3, axis=1)[0].sum(axis=1) / n)
+
+
+def _recalls(sums: Array, _: int) -> Array:
+    both, truth, _predicted = np.split(sums, 3, axis=1)
+    return _mean_of(both, truth)
+
+
+def _f1(sums: Array, _: int) -> Array:
+    both, truth, predicted = np.split(sums, 3, axis=1)
+    return _mean_of(2 * both, truth + predicted)
+
+
+def _mean_of(parts: Array, wholes: Array) -> Array:
+    """Return the mean share of the classes that were drawn at all."""
+    there = wholes > 0
+    shares = np.divide(parts, wholes, out=np.zeros_like(parts, dtype=np.float64), where=there)
+    return np.asarray(shares.sum(axis=1) / there.sum(axis=1))
+
+
+def _r2(sums: Array, n: int) -> Array:
+    spread = sums[:, 3] - sums[:, 2] ** 2 / n
+    return 1 - np.divide(sums[:, 1], spread, out=np.ones_like(spread), where=spread > 0)
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """A metric as a function of sums over rows.
+
+    :param terms: what is summed, rows by terms; `score`: of sums (resamples by terms) and the number of rows.
+    """
+
+    terms: Callable[[Array, Array], Any]
+    score: Callable[[Array, int], Array]
+    higher: bool
+    share: bool
+
+
+_METRICS = {
+    "accuracy": _Measure(_class_terms, _accuracy, higher=True, share=True),
+    "balanced-accuracy": _Measure(_class_terms, _recalls, higher=True, share=True),
+    "f1": _Measure(_class_terms, _f1, higher=True, share=True),
+    "mae": _Measure(_number_terms, lambda sums, n: sums[:, 0] / n, higher=False, share=False),
+    "rmse": _Measure(_number_terms, lambda sums, n: np.sqrt(sums[:, 1] / n), higher=False, share=False),
+    "r2": _Measure(_number_terms, _r2, higher=True, share=False),
+}
+_NAMES: dict[Task, Sequence[str]] = {
+    "classification": ("accuracy", "balanced-accuracy", "f1"),
+    "regression": ("mae", "rmse", "r2"),
+}

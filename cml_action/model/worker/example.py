@@ -1,0 +1,230 @@
+"""The inputs that a model is called with: as demanded, from a sample, from its signature or its loader."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from typing import TYPE_CHECKING, Any, Dict, Sequence, Tuple
+
+from . import arrays
+from .refusal import Refusal, attempt
+
+if TYPE_CHECKING:
+    from .load import Model
+
+#: Arguments by position and by name.
+Call = Tuple[Tuple[Any, ...], Dict[str, Any]]
+
+
+class Inputs:
+    """What a model is called with, for any number of rows."""
+
+    def __init__(self, model: Model, asked: dict[str, Any]) -> None:
+        self._model = model
+        self._device = asked["device"]
+        self._specs: list[dict[str, Any]] = []
+        self._given: Call = ((), {})
+        #: Whether anything says what the model takes.
+        self.known = True
+        self._made: dict[int, Call] = {}
+        if asked["inputs"]:
+            self._specs = asked["inputs"]
+        elif asked["sample"]:
+            self._given = _arguments(attempt("bad-sample", _sample, asked["sample"], model))
+        elif model.example is not None:
+            self._given = _arguments(model.example)
+        elif model.signature and all(_is_known(each) for each in model.signature):
+            self._specs = [{**each, "range": None} for each in model.signature]
+        else:
+            self.known = False
+        if model.kind == "onnx":
+            self._name_all()
+
+    def _name_all(self) -> None:
+        """ONNX Runtime takes its inputs by name: nameless ones get theirs in the model's order."""
+        names = [each["name"] for each in self._model.signature]
+        for spec, name in zip(self._specs, names):
+            spec["name"] = spec["name"] or name
+        positional, named = self._given
+        self._given = ((), {**dict(zip(names, positional)), **named})
+
+    def call(self, rows: int) -> Call:
+        """Return the arguments of a call with so many rows, made once."""
+        if not self.known:
+            raise Refusal("no-input")
+        if rows not in self._made:
+            self._made[rows] = self._on_device(self._filled(rows))
+        return self._made[rows]
+
+    def named(self, rows: int) -> list[tuple[str, Any]]:
+        """Return the same with a name for each: `input`, or `input_0`, … by position."""
+        return _with_names(self.call(rows))
+
+    def from_named(self, values: dict[str, Any]) -> Call:
+        """Return the arguments of a call from arrays under those names."""
+        positional, named = self.call(1)
+        places = _places(len(positional))
+        missing = [name for name in (*places, *named) if name not in values]
+        extra = [name for name in values if name not in places and name not in named]
+        if missing or extra:
+            raise Refusal(
+                "bad-shape",
+                "it takes {}, and was given {}".format(", ".join((*places, *named)), ", ".join(values)),
+            )
+        forms = {name: self._form(each) for name, each in _with_names((positional, named))}
+        ready = {name: arrays.as_form(value, forms[name]) for name, value in values.items()}
+        return self._on_device((tuple(ready[name] for name in places), {name: ready[name] for name in named}))
+
+    def from_table(self, names: Sequence[str], columns: Sequence[Any]) -> Call:
+        """Return the arguments of a call from the columns of a table."""
+        value = arrays.columns(names, columns, frame=bool(self._model.columns))
+        positional, named = self.call(1) if not self._model.columns else ((None,), {})
+        value = arrays.as_form(value, self._model.form)
+        if len(positional) + len(named) != 1:
+            raise Refusal("bad-shape", "a table is one input, and the model takes several")
+        return self._on_device(((value,), {}) if positional else ((), dict.fromkeys(named, value)))
+
+    def _form(self, value: Any) -> str:
+        if arrays.is_tensor(value):
+            return "torch"
+        return "numpy" if hasattr(value, "shape") else "list"
+
+    def _filled(self, rows: int) -> Call:
+        if self._specs:
+            form = self._model.form
+            if form == "numpy" and arrays.numpy() is None:
+                form = "list"
+            made = [(each["name"], self._framed(arrays.made(each, form, rows))) for each in self._specs]
+            return tuple(each for name, each in made if not name), {name: each for name, each in made if name}
+        positional, named = self._given
+        return (
+            tuple(self._rows(each, rows) for each in positional),
+            {name: self._rows(each, rows) for name, each in named.items()},
+        )
+
+    def _framed(self, value: Any) -> Any:
+        """Return a matrix as the DataFrame that a model was fitted on."""
+        columns = self._model.columns
+        if not columns or arrays.shape_of(value)[1:] != [len(columns)]:
+            return value
+        import pandas as pd
+
+        return pd.DataFrame(value, columns=columns)
+
+    def _rows(self, value: Any, rows: int) -> Any:
+        return arrays.take(value, 0, rows) if arrays.is_rows(value) and arrays.count(value) else value
+
+    def _on_device(self, call: Call) -> Call:
+        if self._device == "cpu":
+            return call
+        positional, named = call
+
+        def moved(value: Any) -> Any:
+            return value.to(self._device) if arrays.is_tensor(value) else value
+
+        return tuple(moved(each) for each in positional), {name: moved(each) for name, each in named.items()}
+
+
+def rows_of(call: Call) -> int:
+    """Return how many rows the arguments have: those of the first that has any."""
+    for value in (*call[0], *call[1].values()):
+        if arrays.is_rows(value):
+            return arrays.count(value)
+    return 1
+
+
+def part(call: Call, start: int, rows: int) -> Call:
+    """Return some rows of the arguments."""
+    positional, named = call
+    return (
+        tuple(arrays.take(each, start, rows) if arrays.is_rows(each) else each for each in positional),
+        {
+            name: arrays.take(each, start, rows) if arrays.is_rows(each) else each
+            for name, each in named.items()
+        },
+    )
+
+
+def _places(number: int) -> list[str]:
+    return ["input"] if number == 1 else [f"input_{at}" for at in range(number)]
+
+
+def _with_names(call: Call) -> list[tuple[str, Any]]:
+    positional, named = call
+    return [*zip(_places(len(positional)), positional), *named.items()]
+
+
+def _is_known(spec: dict[str, Any]) -> bool:
+    """Whether a signature says enough: every dimension but the first, and a type that arrays have."""
+    numbers = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
+    return all(spec["shape"][1:]) and bool(spec["shape"]) and spec["dtype"] in numbers
+
+
+def _arguments(example: Any) -> Call:
+    """Return an example as arguments: a tuple by position, a mapping by name, else it is the only one."""
+    if isinstance(example, tuple):
+        return example, {}
+    if hasattr(example, "items") and not hasattr(example, "shape"):
+        return (), {str(name): value for name, value in example.items()}
+    return (example,), {}
+
+
+def _sample(path: str, model: Model) -> Any:
+    suffix = os.path.splitext(path)[1].lower()
+    form = "list" if model.form == "numpy" and arrays.numpy() is None else model.form
+    if suffix == ".npy":
+        return arrays.read(path, form)
+    if suffix == ".npz":
+        import numpy as np
+
+        with np.load(path, allow_pickle=False) as found:
+            return {name: arrays.as_form(found[name], form) for name in found.files}
+    if suffix == ".json":
+        with open(path, encoding="utf-8") as file:
+            return _from_json(json.load(file), form)
+    if suffix == ".csv":
+        return _from_csv(path, model, form)
+    if suffix in (".pt", ".pth"):
+        import torch
+
+        return torch.load(path, weights_only=True)
+    if suffix == ".safetensors":
+        if form == "torch":
+            from safetensors.torch import load_file
+        else:
+            from safetensors.numpy import load_file
+        return load_file(path)
+    raise Refusal("bad-sample", "its type {} is not known".format(suffix or "(none)"))
+
+
+def _from_json(found: Any, form: str) -> Any:
+    if isinstance(found, dict):
+        return {name: _from_json(value, form) for name, value in found.items()}
+    if form == "list":
+        return found
+    import numpy as np
+
+    value = np.asarray(found)
+    if value.dtype == np.float64:  # JSON knows one kind of number, models mostly this one
+        value = value.astype("float32")
+    return arrays.as_form(value, form)
+
+
+def _from_csv(path: str, model: Model, form: str) -> Any:
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        header, *rows = list(csv.reader(file))
+    if not rows:
+        raise Refusal("bad-sample", "it has no row below its header")
+    values = [_numbers(column) for column in zip(*rows)]
+    if model.columns:
+        header, values = list(model.columns), [values[header.index(name)] for name in model.columns]
+    return arrays.as_form(arrays.columns(header, values, frame=bool(model.columns)), form)
+
+
+def _numbers(column: Sequence[str]) -> list[Any]:
+    """Return numbers where all of a column are, else its texts."""
+    try:
+        return [float(each) for each in column]
+    except ValueError:
+        return list(column)

@@ -1,0 +1,48 @@
+"""Why the worker has no result: a code whose sentence the parent knows, and words that are not ours."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, TypeVar
+
+T = TypeVar("T")
+_MOST_LINES = 3
+
+
+class Refusal(Exception):  # noqa: N818 -- it is an answer
+    """An answer without a result."""
+
+    def __init__(self, code: str, said: str = "") -> None:
+        super().__init__(code, said)
+        self.code = code
+        self.said = said
+
+
+def words(error: BaseException) -> str:
+    """Return an exception on one line; even its text is the user's code."""
+    try:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        # TorchScript tells of its own code first and of the cause in its last line.
+        text = (
+            lines[-1]
+            if len(lines) > _MOST_LINES and lines[-1].startswith("RuntimeError")
+            else " ".join(lines)
+        )
+    except BaseException:  # noqa: BLE001 -- `__str__` is anybody's
+        text = ""
+    name = type(error).__name__
+    return text if text.startswith(f"{name}: ") else f"{name}: {text}" if text else name
+
+
+def attempt(code: str, function: Callable[..., T], *given: Any, **named: Any) -> T:
+    """Call code that is not ours; whatever it raises, `SystemExit` too, is a refusal.
+
+    A module that is not installed is named as such, wherever it is missed.
+    """
+    try:
+        return function(*given, **named)
+    except Refusal:
+        raise
+    except ModuleNotFoundError as error:
+        raise Refusal("no-module", error.name or words(error)) from error
+    except BaseException as error:
+        raise Refusal(code, words(error)) from error

@@ -1,0 +1,153 @@
+"""What the worker can say of its machine: memory, versions, processor, GPU, threads."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from typing import Any
+
+#: Named in the report where they are installed and loaded.
+_LIBRARIES = {
+    "torch": "torch",
+    "onnxruntime": "onnxruntime",
+    "sklearn": "scikit-learn",
+    "numpy": "numpy",
+    "pandas": "pandas",
+}
+
+
+class Memory:
+    """Resident memory since a moment."""
+
+    def __init__(self) -> None:
+        self.exact = _forget_peak()
+        self.baseline = _status("VmRSS") or _most()
+
+    def now(self) -> dict[str, Any]:
+        """Return baseline, present and peak in bytes."""
+        torch = sys.modules.get("torch")
+        cuda = torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized()
+        return {
+            "baseline": self.baseline,
+            "now": _status("VmRSS") or self.baseline,
+            "peak": _status("VmHWM") or _most(),
+            "exact": self.exact,
+            "cuda_peak": torch.cuda.max_memory_allocated() if torch is not None and cuda else None,
+        }
+
+
+def _forget_peak() -> bool:
+    """Set the peak to what is resident now: `5` in `clear_refs` (Linux 4.0, proc_pid_clear_refs(5))."""
+    try:
+        with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+            file.write("5")
+    except OSError:
+        return False
+    return True
+
+
+def _status(key: str) -> int:
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+            for line in file:
+                if line.startswith(key + ":"):
+                    return 1024 * int(line.split()[1])
+    except OSError:
+        pass
+    return 0
+
+
+def _most() -> int:
+    """Return the peak where there is no `/proc`: getrusage(2), in bytes on macOS and in KiB elsewhere."""
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def environment(device: str) -> dict[str, str]:
+    """Return where the model runs, in words."""
+    found = {
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": str(_cores()),
+    }
+    for module, name in _LIBRARIES.items():
+        if module in sys.modules:
+            try:
+                found[name] = metadata.version(name)
+            except metadata.PackageNotFoundError:
+                found[name] = str(getattr(sys.modules[module], "__version__", "unknown"))
+    found["threads"] = _threads()
+    torch = sys.modules.get("torch")
+    if device == "cuda":
+        if torch is not None and torch.cuda.is_available():
+            found["gpu"] = torch.cuda.get_device_name()
+            found["cuda"] = str(torch.version.cuda or torch.version.hip)
+        found.update(_gpu())
+    return found
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _threads() -> str:
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        return (
+            f"{torch.get_num_threads()} in an operation, {torch.get_num_interop_threads()} between operations"
+        )
+    return os.environ.get("OMP_NUM_THREADS", "the library's choice")
+
+
+def _gpu() -> dict[str, str]:
+    """Return the GPU's name and clocks, as the driver's own program says them."""
+    query = "name,driver_version,clocks.sm,clocks.max.sm,clocks.mem,clocks_throttle_reasons.active"
+    try:
+        said = subprocess.run(  # noqa: S603 -- words of ours
+            ["nvidia-smi", "--query-gpu=" + query, "--format=csv,noheader"],  # noqa: S607
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=10,
+            check=True,
+        ).stdout.decode("utf-8", "replace")
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return parsed_gpu(said, os.environ.get("CUDA_VISIBLE_DEVICES", ""))
+
+
+def parsed_gpu(said: str, visible: str | None) -> dict[str, str]:
+    """Read one line of `nvidia-smi`: that of the first visible GPU, where its number says which that is."""
+    lines = [line for line in said.splitlines() if line.strip()]
+    first = (visible or "0").split(",")[0]
+    at = int(first) if first.isdigit() and int(first) < len(lines) else 0
+    parts = [part.strip() for part in lines[at].split(",")] if lines else []
+    if len(parts) != 6:  # noqa: PLR2004 -- as many as were asked for
+        return {}
+    name, driver, clock, most, memory, throttled = parts
+    return {
+        "gpu": name,
+        "driver": driver,
+        "gpu clocks": f"{clock} of at most {most}, memory {memory}",
+        "gpu throttled": "no" if set(throttled) <= set("0x") else throttled,
+    }

@@ -1,0 +1,205 @@
+"""`gate`: test a model beside the one in production, and leave evidence of what was found."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import asdict
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from cml_action.data import dvc
+from cml_action.errors import UsageError
+from cml_action.model import describe, gate, labelled, python, reference
+from cml_action.model.demanded import demanded
+from cml_action.model.digest import digest
+from cml_action.model.spec import Place, from_policy
+from cml_action.model.verdict import Evidence, policy_digest
+from cml_action.publish.outputs import write
+from cml_action.report import Check, Code, Report, Text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cml_action.job import Job
+    from cml_action.model.demanded import Demanded
+    from cml_action.model.gate import Found
+    from cml_action.model.labelled import Labelled
+    from cml_action.model.latency import Side
+    from cml_action.model.reference import Reference
+    from cml_action.model.spec import ModelSpec
+    from cml_action.policy.demands import ModelPolicy
+
+VERDICT_FILE = "verdict.json"
+
+
+def run(job: Job) -> Report:
+    """Find the model, test it, and bind the verdict to its digest."""
+    started, began = datetime.now(timezone.utc), time.monotonic()
+    policy = job.policy.model if job.policy else None
+    wanted = reference.find(job.inputs.model, job.event, policy.path if policy else None)
+    if wanted is None:
+        raise UsageError(
+            "There is no model to gate: neither the input `model`, nor the event, nor `cml.yaml` names one.",
+            "Set `model` to a path, or `path` under `model` in cml.yaml.",
+        )
+    before = _baseline(job)
+    paths: dict[Side, Path] = {"candidate": resolve(job, wanted)}
+    if before is not None:
+        paths["production"] = resolve(job, before)
+    wishes = demanded(job.policy, job.inputs.gates, job.inputs.config, beside=before is not None)
+    data = _data(job, policy)
+    digests = {side: digest(path) for side, path in paths.items()}
+    place = Place(
+        python=python.find(job.inputs.python, os.environ.get("PATH", ""), job.project),
+        project=job.project,
+        private=job.private,
+        environ=os.environ,
+    )
+    found = gate.run(
+        gate.Asked(
+            specs={side: _spec(job, policy, path) for side, path in paths.items()},
+            place=place,
+            limits=wishes.limits,
+            policy=policy,
+            data=data,
+            name=wanted.text,
+            tests=policy.tests or "" if policy else "",
+        ),
+        job.log,
+    )
+    for side, path in paths.items():  # a model that was changed meanwhile is not the one that was tested
+        if digest(path) != digests[side]:
+            found.checks.append(_changed(side, path))
+    report = _report(job, wanted, before, found, wishes)
+    evidence = Evidence(
+        schema=1,
+        verdict=report.verdict,
+        reference=wanted.text,
+        digest=digests["candidate"],
+        policy_digest=policy_digest(policy, wishes.extra),
+        revision=job.revision,
+        baseline=before.text if before else "",
+        baseline_digest=digests.get("production", ""),
+        data={data.name: data.hash} if data else {},
+        environment=found.environment,
+        checks=tuple(asdict(check) for check in report.checks),
+        started=started.isoformat(timespec="seconds"),
+        seconds=round(time.monotonic() - began, 3),
+        run_url=job.event.run_url,
+    )
+    return report + _kept(job, evidence)
+
+
+def resolve(job: Job, wanted: Reference) -> Path:
+    """Return where a model lies on this machine; it is pulled where DVC tracks it and it is not here.
+
+    A version in a registry is fetched by the registry's client; that is the one place to add it.
+
+    :raises UsageError: it is not there, or leads out of the workspace.
+    """
+    if wanted.kind == "version":
+        raise UsageError(
+            f"`{wanted.text}` ({wanted.origin}) is a version in a registry, and no registry is set up.",
+            "Name a path.",
+        )
+    path = job.project / wanted.text
+    tracked = dvc.outputs(job.project) if dvc.is_repository(job.project) else []
+    if dvc.covers(tracked, wanted.text) and not path.exists():
+        pulled = dvc.pull(
+            job.project, targets=[wanted.text], remote=job.inputs.remote or None, jobs=None, log=job.log
+        )
+        job.log.line(f"Pulled {wanted.text}: {pulled.fetched_files:,} files.")
+    allowed = [job.workspace.resolve()]
+    if tracked:
+        allowed += dvc.cache_directories(job.project)
+    real = path.resolve()
+    if not any(real.is_relative_to(each) for each in allowed):
+        raise UsageError(
+            f"`{wanted.text}` ({wanted.origin}) leaves the workspace.", "Name a model inside the repository."
+        )
+    if not path.exists():
+        raise UsageError(
+            f"There is no model `{wanted.text}` ({wanted.origin}) in the project.",
+            "Name a file or folder that is there, or that DVC tracks.",
+        )
+    return path
+
+
+def _baseline(job: Job) -> Reference | None:
+    asked = job.inputs.baseline
+    if asked == "none":
+        return None
+    return reference.find(asked, job.event, None, input_name="baseline")
+
+
+def _spec(job: Job, policy: ModelPolicy | None, path: Path) -> ModelSpec:
+    return from_policy(policy, path, job.project, loader=job.inputs.model_loader)
+
+
+def _data(job: Job, policy: ModelPolicy | None) -> Labelled | None:
+    """Read the labelled data set, pulled where DVC tracks it."""
+    if policy is None or policy.data is None:
+        return None
+    if not dvc.is_repository(job.project):
+        return labelled.read(policy, job.project)
+    tracked = dvc.outputs(job.project)
+    known = next((each.hash for each in tracked if each.path == policy.data.rstrip("/")), "")
+    if dvc.covers(tracked, policy.data) and not (job.project / policy.data).exists():
+        dvc.pull(job.project, targets=[policy.data], remote=job.inputs.remote or None, jobs=None, log=job.log)
+    return labelled.read(policy, job.project, allowed=dvc.cache_directories(job.project), known=known)
+
+
+def _changed(side: str, path: Path) -> Check:
+    return Check(
+        id=f"model/{side}/unchanged",
+        status="fail",
+        title="the model stays as it is while it is tested",
+        message=f"`{path.name}` was changed while it was tested: nothing is known of what lies there now."
+        " Look for code in the loader, the tests or the model that writes there.",
+    )
+
+
+def _report(job: Job, wanted: Reference, before: Reference | None, found: Found, wishes: Demanded) -> Report:
+    report = Report(checks=tuple(found.checks), sections=describe.sections(found, wishes.limits))
+    verb = {"pass": "may", "warn": "may", "fail": "must not"}[report.verdict]
+    doubt = ", with warnings" if report.verdict == "warn" else ""
+    if before is not None:
+        said = Text.of(Code(wanted.text), f" {verb} replace ", Code(before.text), f"{doubt}.")
+    else:
+        said = Text.of(Code(wanted.text), f" {verb} go to production{doubt}. It was compared with nothing.")
+    return Report(summary=(said, *_event(job))) + report + Report(facts={"gate": describe.facts(found)})
+
+
+def _event(job: Job) -> tuple[Text, ...]:
+    """Say who asked, where the event says so: their words, shown as they are."""
+    if job.inputs.model:
+        return ()
+    said = reference.said(job.event)
+    who = said.get("event_author")
+    what = said.get("artifact_collection_name")
+    if not who:
+        return ()
+    return (Text.of("Asked for by ", Code(who), *(((" in ", Code(what))) if what else ()), "."),)
+
+
+def _kept(job: Job, evidence: Evidence) -> Report:
+    path = job.reports / VERDICT_FILE
+    write(path, evidence.to_json())
+    return Report(
+        facts={
+            "model": {
+                "reference": evidence.reference,
+                "digest": evidence.digest,
+                "policy_digest": evidence.policy_digest,
+                "baseline": evidence.baseline or None,
+                "baseline_digest": evidence.baseline_digest or None,
+                "data": dict(evidence.data),
+            }
+        },
+        outputs={
+            "model": evidence.reference,
+            "model-digest": evidence.digest,
+            "verdict-file": str(path),
+        },
+    )

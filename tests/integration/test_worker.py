@@ -1,0 +1,283 @@
+"""Models of every kind in a Python with PyTorch, ONNX Runtime and scikit-learn: loaded, called, measured."""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from cml_action.model.faults import ModelFault, ModelSetupFault
+from cml_action.model.spec import Limits, TensorSpec
+from tests.services.models import loaded, make_models
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cml_action.model.process import Worker
+
+PIXELS = (TensorSpec(shape=(1, 64)),)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_models(tmp_path_factory.mktemp("models") / "project")
+
+
+@pytest.fixture(scope="module")
+def net(project: Path) -> Any:
+    """One TorchScript model, loaded for several tests, with less memory than PyTorch takes addresses."""
+    limits = Limits(memory_bytes=2**30)
+    with loaded(project, "net.pt", limits=limits, inputs=PIXELS, threads=1) as worker:
+        yield worker
+
+
+def test_torchscript_is_loaded_and_described(project: Path, net: Worker) -> None:
+    found = net.load()
+    where = net.environment()
+    assert (found.kind, found.method, found.parameters) == ("torchscript", "forward", 64 * 32 + 32 + 330)
+    assert found.inputs == (("input", (1, 64), "float32"),)
+    assert found.size_bytes == (project / "net.pt").stat().st_size
+    assert 0 < found.seconds < 60
+    assert where["torch"].startswith("2.13.0")
+    assert where["threads"].startswith("1 in an operation")
+    assert set(where) >= {"python", "system", "processor", "cores", "numpy"}
+
+
+def test_a_block_gives_the_time_of_each_call(net: Worker) -> None:
+    warm = net.warm_up()
+    times = net.time_block(50, batch=4)
+    assert len(times) == 50
+    assert all(each > 0 for each in times)
+    assert warm.calls > 3
+    assert warm.median_s > 0
+
+
+def test_a_larger_batch_takes_longer(net: Worker) -> None:
+    one, many = (statistics.median(net.time_block(30, batch=size)) for size in (1, 20_000))
+    assert many > 3 * one
+
+
+def test_warming_up_ends_in_time_and_says_whether_it_was_stable(net: Worker) -> None:
+    assert not net.warm_up(most_s=0.0).stable
+    assert net.warm_up(most_s=60.0).stable
+
+
+def test_rows_are_predicted_in_batches_as_at_once(net: Worker) -> None:
+    rows = np.random.default_rng(0).normal(size=(10, 64)).astype("float32")
+    whole = net.predict({"input": rows})["output"]
+    parts = net.predict({"input": rows}, batch=3)["output"]
+    assert whole.shape == (10, 10)
+    np.testing.assert_allclose(whole, parts, rtol=1e-5, atol=1e-6)
+
+
+def test_the_example_has_as_many_rows_as_asked_and_is_the_same_each_time(net: Worker) -> None:
+    first, again = net.example(5)["input"], net.example(5)["input"]
+    assert first.shape == (5, 64)
+    assert first.dtype == np.float32
+    np.testing.assert_array_equal(first, again)
+
+
+def test_a_wrong_shape_is_told_with_the_models_own_words(net: Worker) -> None:
+    with pytest.raises(ModelFault) as caught:
+        net.predict({"input": np.zeros((2, 63), "float32")})
+    assert caught.value.kind == "bad-shape"
+    assert "does not take this input" in caught.value.what
+    assert "63" in caught.value.what
+    assert len(net.time_block(2)) == 2  # it lives on
+
+
+def test_an_input_of_another_name_is_refused(net: Worker) -> None:
+    with pytest.raises(ModelFault, match="it takes input, and was given pixels"):
+        net.predict({"pixels": np.zeros((2, 64), "float32")})
+
+
+def test_memory_is_told_over_the_libraries(net: Worker) -> None:
+    memory = net.memory()
+    assert memory.baseline > 50e6  # PyTorch itself
+    assert memory.peak >= memory.now > 0
+    assert 0 <= memory.over_baseline < memory.baseline
+
+
+def test_a_users_function_gives_metrics(net: Worker) -> None:
+    found = net.evaluate("loaders:quality")
+    assert found["rows"] == 1.0
+    assert isinstance(found["mean"], float)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("return {'a': float('nan')}", "a is nan"),
+        ("return {'a': 'high'}", "a is of type str"),
+        ("return 0.9", "it returned float"),
+        ("return {}", "it returned nothing"),
+    ],
+)
+def test_metrics_that_are_no_numbers_are_refused(project: Path, net: Worker, source: str, said: str) -> None:
+    name = f"metrics_{abs(hash(source))}"
+    (project / f"{name}.py").write_text(f"def run(model):\n    {source}\n")
+    with pytest.raises(ModelFault, match=said) as caught:
+        net.evaluate(f"{name}:run")
+    assert caught.value.kind == "bad-metrics"
+
+
+def test_a_function_that_raises_or_is_not_there_is_named(project: Path, net: Worker) -> None:
+    (project / "raises.py").write_text("def run(model):\n    raise KeyError('rows')\n")
+    with pytest.raises(ModelFault, match=r"The function `raises:run` failed: `KeyError: 'rows'`"):
+        net.evaluate("raises:run")
+    with pytest.raises(ModelSetupFault, match="The function `raises:walk` was not found"):
+        net.evaluate("raises:walk")
+
+
+def test_an_exported_program_names_its_input_itself(project: Path, net: Worker) -> None:
+    with loaded(project, "net.pt2") as worker:
+        rows = worker.example(3)
+        assert rows["input"].shape == (3, 64)
+        np.testing.assert_allclose(
+            worker.predict(rows)["output"], net.predict(rows)["output"], rtol=1e-4, atol=1e-5
+        )
+        assert len(worker.time_block(3, batch=2)) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "loader"),
+    [
+        ("weights.pt", "loaders:weights"),
+        ("last.ckpt", "loaders:lightning"),
+        ("net.safetensors", "loaders:tensors"),
+    ],
+)
+def test_weights_are_loaded_by_a_loader_that_gives_an_example(
+    project: Path, net: Worker, name: str, loader: str
+) -> None:
+    with loaded(project, name, loader=loader) as worker:
+        rows = {"input": np.ones((4, 64), "float32")}
+        np.testing.assert_allclose(
+            worker.predict(rows)["output"], net.predict(rows)["output"], rtol=1e-5, atol=1e-6
+        )
+        assert worker.example(3)["input"].shape == (3, 64)
+
+
+def test_inputs_by_name_have_their_type_and_range(project: Path) -> None:
+    inputs = (
+        TensorSpec(name="ids", shape=(1, 8), dtype="int64", range=(5, 9)),
+        TensorSpec(name="mask", shape=(1, 8), dtype="int64"),
+    )
+    with loaded(project, "weights.pt", loader="loaders:two", inputs=inputs) as worker:
+        assert len(worker.time_block(2, batch=16)) == 2
+        found = worker.predict(worker.example(16))
+    assert {name: array.shape for name, array in found.items()} == {"sum": (16,), "mask": (16, 8)}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("weights.pt", "holds weights and no program: `it is a OrderedDict`"),
+        ("last.ckpt", "holds weights and no program: `it is a Lightning checkpoint`"),
+        ("net.safetensors", "holds weights and no program"),
+        ("whole.pth", "is a pickle, which can run any program"),
+        ("iris.pkl", "is a pickle, which can run any program"),
+        ("iris.joblib", "is a pickle, which can run any program"),
+    ],
+)
+def test_what_is_no_program_or_a_pickle_is_not_loaded_unasked(project: Path, name: str, words: str) -> None:
+    with pytest.raises(ModelSetupFault, match=words) as caught, loaded(project, name, inputs=PIXELS):
+        pass
+    assert caught.value.exit_code == 2
+    assert caught.value.fix
+
+
+@pytest.mark.parametrize("name", ["whole.pth", "iris.pkl", "iris.joblib"])
+def test_a_harmless_pickle_is_loaded_where_it_is_allowed(project: Path, name: str) -> None:
+    inputs = PIXELS if name == "whole.pth" else ()
+    with loaded(project, name, allow_pickle=True, inputs=inputs) as worker:
+        assert len(worker.time_block(2)) == 2
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+@pytest.mark.parametrize("name", ["evil.pkl", "evil.joblib", "evil.pt"])
+def test_a_pickle_that_calls_the_shell_never_runs(project: Path, name: str, *, allowed: bool) -> None:
+    with pytest.raises(ModelFault) as caught, loaded(project, name, allow_pickle=allowed):
+        pass
+    if allowed:
+        assert caught.value.what == (
+            f"The pickle in `{name}` was not loaded, it names what a model does not need: `posix.system`."
+        )
+    assert not (project / "was-here").exists()
+
+
+def test_onnx_says_what_it_takes_and_gives_its_outputs_names(project: Path) -> None:
+    with loaded(project, "net.onnx", threads=1) as worker:
+        found = worker.load()
+        assert (found.kind, found.method, found.parameters) == ("onnx", "run", 64 * 32)
+        assert found.inputs == (("pixels", (1, 64), "float32"),)
+        assert len(worker.time_block(3, batch=7)) == 3
+        assert worker.predict({"pixels": np.ones((5, 64), "float32")}, batch=2)["scores"].shape == (5, 32)
+
+
+def test_scikit_learn_takes_a_table_by_its_columns(project: Path) -> None:
+    with loaded(project, "iris.skops", sample=project / "sample.csv") as worker:
+        columns = ["sepal length (cm)", "sepal width (cm)", "petal length (cm)", "petal width (cm)"]
+        rows = dict(zip(columns, np.array([[5.1, 6.7], [3.5, 3.0], [1.4, 5.2], [0.2, 2.3]]), strict=True))
+        assert worker.predict(rows, table=True)["output"].tolist() == ["setosa", "virginica"]
+        assert worker.example(9)["input"].shape == (9, 4)
+        assert "UserWarning" not in worker.tail
+
+
+def test_a_skops_file_with_a_type_of_somebodys_is_not_made(project: Path) -> None:
+    with (
+        pytest.raises(ModelSetupFault, match=r"holds types that are not trusted: `scaling\.Scale`") as caught,
+        loaded(project, "foreign.skops"),
+    ):
+        pass
+    assert "`trusted`" in caught.value.fix
+
+
+def test_a_sample_that_is_no_array_is_named(project: Path) -> None:
+    (project / "sample.txt").write_text("1 2 3")
+    with (
+        pytest.raises(ModelSetupFault, match=r"The sample `sample.txt` cannot be used: `its type .txt"),
+        loaded(project, "net.onnx", sample=project / "sample.txt"),
+    ):
+        pass
+
+
+def test_a_sample_of_numbers_is_the_input(project: Path) -> None:
+    with loaded(project, "net.onnx", sample=project / "sample.npy") as worker:
+        np.testing.assert_array_equal(worker.example(4)["pixels"], np.ones((4, 64), "float32"))
+
+
+@pytest.mark.parametrize("name", ["net.pt", "net.pt2", "weights.pt", "net.onnx", "iris.skops"])
+def test_a_file_that_is_cut_off_is_told(project: Path, name: str) -> None:
+    content = (project / name).read_bytes()
+    (project / f"cut-{name}").write_bytes(content[: len(content) // 2])
+    with (
+        pytest.raises(ModelFault, match=f"The model `cut-{name}` cannot be read") as caught,
+        loaded(project, f"cut-{name}", inputs=PIXELS),
+    ):
+        pass
+    assert "cut off" in caught.value.fix
+
+
+def test_cuda_that_is_not_there_is_told(project: Path) -> None:
+    with (
+        pytest.raises(ModelSetupFault, match="`device` is cuda, and there is none here") as caught,
+        loaded(project, "net.pt", device="cuda", inputs=PIXELS),
+    ):
+        pass
+    assert "device: cpu" in caught.value.fix
+
+
+def test_a_loader_cannot_unpickle_more_than_weights_unasked(project: Path) -> None:
+    (project / "careless.py").write_text(
+        "import torch\ndef load(path): return torch.load(path, weights_only=False), torch.ones(1, 64)\n"
+    )
+    with (
+        pytest.raises(ModelFault, match="The loader `careless:load` failed: `UnpicklingError"),
+        loaded(project, "whole.pth", loader="careless:load"),
+    ):
+        pass
+    with loaded(project, "whole.pth", loader="careless:load", allow_pickle=True) as worker:
+        assert len(worker.time_block(1)) == 1

@@ -1,0 +1,162 @@
+"""Models as users have them, made in the Python of tests/services/user_python.py."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from cml_action.model.process import Worker
+from cml_action.model.spec import Limits, ModelSpec, Place
+from tests.services.user_python import bare_python, made_once, user_python
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+#: Long enough for a loaded machine to import PyTorch, short enough for a test that hangs.
+PATIENT = Limits(load_s=120, request_s=60, total_s=240)
+
+_MAKE = """
+import os, pickle, sys
+import joblib, numpy as np, onnx, safetensors.torch, sklearn.datasets, sklearn.linear_model, skops.io, torch
+from onnx import TensorProto, helper, numpy_helper
+
+sys.path.insert(0, ".")
+torch.manual_seed(0)
+net = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10)).eval()
+torch.jit.script(net).save("net.pt")
+program = torch.export.export(net, (torch.randn(2, 64),), dynamic_shapes=({0: torch.export.Dim("batch")},))
+torch.export.save(program, "net.pt2")
+torch.save(net.state_dict(), "weights.pt")
+torch.save({"state_dict": net.state_dict(), "pytorch-lightning_version": "2.5.0", "epoch": 3}, "last.ckpt")
+torch.save(net, "whole.pth")
+safetensors.torch.save_file(net.state_dict(), "net.safetensors")
+
+weights = [numpy_helper.from_array(net[0].weight.detach().numpy().T.copy(), "w")]
+graph = helper.make_graph(
+    [helper.make_node("MatMul", ["pixels", "w"], ["scores"])],
+    "net",
+    [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["batch", 64])],
+    [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", 32])],
+    weights,
+)
+onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), "net.onnx")
+
+frame, labels = sklearn.datasets.load_iris(return_X_y=True, as_frame=True)
+names = np.array(["setosa", "versicolor", "virginica"])[labels]
+flower = sklearn.linear_model.LogisticRegression(max_iter=500).fit(frame, names)
+skops.io.dump(flower, "iris.skops")
+joblib.dump(flower, "iris.joblib")
+pickle.dump(flower, open("iris.pkl", "wb"))
+frame.head(7).to_csv("sample.csv", index=False)
+np.save("sample.npy", np.ones((3, 64), "float32"))
+
+import scaling
+
+skops.io.dump(scaling.Scale(), "foreign.skops")
+
+
+class Evil:
+    def __reduce__(self):
+        return os.system, ("touch was-here",)
+
+
+pickle.dump(Evil(), open("evil.pkl", "wb"))
+joblib.dump([np.ones(9), Evil()], "evil.joblib")
+torch.save({"weights": Evil()}, "evil.pt")
+"""
+
+_SCALING = """
+import sklearn.base
+
+
+class Scale(sklearn.base.BaseEstimator):
+    def predict(self, rows):
+        return rows
+"""
+
+_LOADERS = """
+import safetensors.torch
+import torch
+
+
+def net():
+    return torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10))
+
+
+def weights(path):
+    model = net()
+    model.load_state_dict(torch.load(path))
+    return model, torch.ones(2, 64)
+
+
+def lightning(path):
+    model = net()
+    model.load_state_dict(torch.load(path)["state_dict"])
+    model.example_input = torch.ones(2, 64)
+    return model
+
+
+def tensors(path):
+    model = net()
+    model.load_state_dict(safetensors.torch.load_file(path))
+    return model, torch.ones(1, 64)
+
+
+def two(path):
+    def call(ids, mask):
+        assert ids.dtype == torch.int64 and ids.max() <= 9 and ids.min() >= 5
+        return {"sum": (ids * mask).sum(1), "mask": mask}
+
+    return call
+
+
+def quality(model):
+    with torch.no_grad():
+        return {"mean": model(torch.zeros(1, 64)).mean(), "rows": 1}
+"""
+
+
+def make_models(folder: Path) -> Path:
+    """Fill a new project's folder with a model of every kind, and the loaders that some of them need."""
+    sources = f"{_MAKE}{_LOADERS}{_SCALING}".encode()
+    shutil.copytree(made_once("models", sources, _make), folder)
+    return folder
+
+
+def _make(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / "loaders.py").write_text(_LOADERS)
+    (folder / "scaling.py").write_text(_SCALING)
+    subprocess.run([user_python(), "-c", _MAKE], cwd=folder, check=True, capture_output=True)
+
+
+@contextmanager
+def loaded(project: Path, name: str, *, limits: Limits = PATIENT, **words: Any) -> Iterator[Worker]:
+    """Start a worker in the user's Python and load a model of the project's."""
+    with Worker(ModelSpec(path=project / name, **words), place(project, user_python()), limits) as worker:
+        worker.load()
+        yield worker
+
+
+@contextmanager
+def bare(project: Path, source: str, *, limits: Limits = PATIENT, **environ: str) -> Iterator[Worker]:
+    """Start a worker in a Python without any package, on a loader of the given source, and load nothing yet.
+
+    The loader's module is `mine`, its function `load`.
+    """
+    (project / "mine.py").write_text(source)
+    (project / "model.txt").write_text("weights")
+    spec = ModelSpec(path=project / "model.txt", loader="mine:load")
+    with Worker(spec, place(project, bare_python(), environ), limits) as worker:
+        yield worker
+
+
+def place(project: Path, python: Path, environ: Mapping[str, str] | None = None) -> Place:
+    """Return where a model runs."""
+    private = project.parent / f"{project.name}-private"
+    private.mkdir(exist_ok=True)
+    return Place(python=python, project=project, private=private, environ={**os.environ, **(environ or {})})

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from cml_action.model import behaviour
+from cml_action.model.faults import ModelFault
+from cml_action.policy.demands import Behaviour
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CHANCE = np.random.default_rng(3)
+
+
+def example(rows: int) -> dict[str, np.ndarray]:
+    return {"input": np.random.default_rng(0).random((rows, 5), dtype=np.float32)}
+
+
+def statuses(
+    model: Callable[[np.ndarray], np.ndarray], rows: Any = None, **asked: Any
+) -> dict[str, tuple[str, str]]:
+    def predict(given: Any, batch: int | None) -> Any:
+        values = given["input"]
+        parts = [values] if batch is None else np.array_split(values, len(values))
+        return {"output": np.concatenate([model(part) for part in parts])}
+
+    found = behaviour.checks(predict, example, Behaviour.model_validate(asked), rows)
+    return {each.id.rpartition("/")[2]: (each.status, each.message) for each in found}
+
+
+def test_a_sound_model_passes() -> None:
+    found = statuses(lambda x: x @ np.ones((5, 2), dtype=np.float32))
+    assert {name: status for name, (status, _) in found.items()} == {
+        "same-output": "pass",
+        "finite": "pass",
+        "batch": "pass",
+    }
+
+
+def test_dropout_in_service_is_found() -> None:
+    status, message = statuses(lambda x: x * (CHANCE.random(x.shape) > 0.5))["same-output"]
+    assert status == "warn"
+    assert ".eval()" in message
+
+
+def test_nan_on_extreme_input_names_the_input() -> None:
+    status, message = statuses(lambda x: x / x.sum(axis=1, keepdims=True), finite="fail")["finite"]
+    assert status == "fail"
+    assert "where all inputs are 0." in message
+
+
+def test_normalising_over_the_batch_is_found() -> None:
+    status, message = statuses(lambda x: x - x.mean(axis=0))["batch"]
+    assert status == "warn"
+    assert "Batch normalisation" in message
+
+
+def test_another_order_of_sums_is_no_difference() -> None:
+    weights = np.random.default_rng(0).normal(size=(5, 64)).astype(np.float32)
+    order = np.random.default_rng(1).permutation(5)
+
+    def model(x: np.ndarray) -> np.ndarray:
+        return x @ weights if len(x) > 1 else x[:, order] @ weights[order]
+
+    assert statuses(model)["batch"][0] == "pass"
+
+
+def test_a_batch_of_fixed_size_is_skipped() -> None:
+    def model(x: np.ndarray) -> np.ndarray:
+        if len(x) != 4:
+            raise ModelFault("bad-shape", "It takes four rows.")
+        return x
+
+    found = statuses(model)
+    assert found["batch"][0] == "skip"
+
+
+def test_what_is_off_is_not_checked() -> None:
+    assert set(statuses(lambda x: x, finite="off", batch="off")) == {"same-output"}
+
+
+@pytest.mark.parametrize(("most", "status"), [("2%", "fail"), ("60%", "pass")])
+def test_noise_that_flips_predictions_is_held_against_its_limit(most: str, status: str) -> None:
+    rows = {"input": np.random.default_rng(5).normal(0, 1, (400, 5)).astype(np.float32)}
+    policy = Behaviour.model_validate({"noise": 0.5, "max-flips": most})
+    checks = behaviour.checks(
+        lambda given, _: {"output": (given["input"][:, 0] > 0).astype(np.int64)}, example, policy, rows
+    )
+    (noise,) = [each for each in checks if each.id.endswith("noise")]
+    assert noise.status == status
+    assert isinstance(noise.value, float)
+    assert 0.05 < noise.value < 0.3

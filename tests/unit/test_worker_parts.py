@@ -1,0 +1,224 @@
+"""Parts of the model's process that need no process: what may pass, what is warm, what a GPU says."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from cml_action.model import pickles
+from cml_action.model.child import memory_to_use
+from cml_action.model.environment import for_model
+from cml_action.model.faults import ended_fault, fault, quoted
+from cml_action.model.spec import TensorSpec, from_policy
+from cml_action.model.worker import arrays, clock
+from cml_action.model.worker.system import parsed_gpu
+from cml_action.policy import Policy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KNOWN = {"path": "net.pt", "loader": "", "python": "", "sample": "", "function": "", "tests": ""}
+
+
+def test_only_what_a_model_needs_passes_to_it() -> None:
+    passing = {
+        "PATH": "/usr/bin",
+        "HOME": "/home/ada",
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C",
+        "OMP_NUM_THREADS": "2",
+        "CUDA_VISIBLE_DEVICES": "0",
+        "LD_LIBRARY_PATH": "/opt/cuda",
+        "PYTHONPATH": "src",
+        "RUNNER_TRACKING_ID": "github_1",
+        "MODEL_SIZE": "small",
+    }
+    staying = {
+        "GITHUB_TOKEN": "ghs_0123456789",
+        "GITHUB_OUTPUT": "/output",
+        "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "eyJ0",
+        "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
+        "DATABASE_URL": "postgres://ada:word@host/db",
+        "HF_TOKEN": "hf_01234567",
+        "TORCH_HUB": "https://ada:word@example.com",
+        "MODEL_NOTE": "it is ghs_0123456789",
+    }
+    assert for_model({**passing, **staying}) == passing
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [(None, "pipe"), (-9, "killed"), (-11, "crash"), (0, "end"), (3, "end")]
+)
+def test_how_a_process_ended_says_what_happened(code: int | None, kind: str) -> None:
+    assert ended_fault(code, "it was loaded", KNOWN).kind == kind
+
+
+def test_a_code_that_is_not_ours_is_not_believed() -> None:
+    assert fault("all-is-well", "", KNOWN).kind == "pipe"
+
+
+def test_words_of_the_models_stay_one_short_span() -> None:
+    said = quoted("a `code`\n\n### heading " + "x" * 1000)
+    assert said.startswith("`a 'code' ### heading xxx")
+    assert said.endswith("x…`")
+    assert len(said) < 310
+
+
+def test_a_model_is_warm_when_its_calls_stop_becoming_faster() -> None:
+    asked: list[int] = []
+
+    def block(calls: int) -> list[int]:
+        asked.append(calls)
+        return [max(10_000_000, 80_000_000 // len(asked))] * calls  # 80 ms, 40, 27, … 10
+
+    found = clock.warm_up(block, most_s=60.0)
+    assert found["stable"]
+    assert found["median_s"] == 0.01
+    assert len(asked) == 8 + clock.QUIET_WINDOWS
+
+
+def test_noise_does_not_keep_a_model_from_being_warm() -> None:
+    windows = iter([10, 10, 14, 11, 19, 12, 30, 11])
+    found = clock.warm_up(lambda calls: [next(windows) * 1_000_000] * calls, most_s=60.0)
+    assert found["stable"]
+
+
+def test_times_of_a_block_add_up_to_the_whole() -> None:
+    began = clock.now()
+    times = clock.on_cpu(lambda: None, (), {}, 1000)
+    assert len(times) == 1000
+    assert sum(times) <= clock.now() - began
+
+
+class _Event:
+    """One of CUDA's events, on a clock of the test's."""
+
+    def __init__(self, heard: list[str]) -> None:
+        self._heard = heard
+
+    def record(self) -> None:
+        self._heard.append("record")
+
+    def synchronize(self) -> None:
+        self._heard.append("wait")
+
+    def elapsed_time(self, _: _Event) -> float:
+        return 1.5  # milliseconds
+
+
+def test_on_cuda_each_call_stands_between_two_events_and_is_waited_for() -> None:
+    heard: list[str] = []
+    cuda = SimpleNamespace(
+        Event=lambda enable_timing: _Event(heard) if enable_timing else None,
+        synchronize=lambda: heard.append("wait"),
+    )
+    times = clock.on_cuda(SimpleNamespace(cuda=cuda))(lambda: heard.append("call"), (), {}, 2)
+    assert times == [1_500_000, 1_500_000]
+    assert heard == ["call", "wait", *2 * ["record", "call", "record", "wait"]]
+
+
+def test_the_gpu_that_is_visible_is_named_with_its_clocks() -> None:
+    said = (
+        "NVIDIA A10G, 550.54.15, 1710 MHz, 1710 MHz, 6251 MHz, 0x0000000000000000\n"
+        "NVIDIA L4, 550.54.15, 300 MHz, 2040 MHz, 405 MHz, 0x0000000000000004\n"
+    )
+    assert parsed_gpu(said, "1") == {
+        "gpu": "NVIDIA L4",
+        "driver": "550.54.15",
+        "gpu clocks": "300 MHz of at most 2040 MHz, memory 405 MHz",
+        "gpu throttled": "0x0000000000000004",
+    }
+    assert parsed_gpu(said, "")["gpu throttled"] == "no"
+    assert parsed_gpu("no devices were found", "") == {}
+
+
+@pytest.mark.parametrize(
+    "value", [[[1.0, 2.0], [3.0, 4.5]], [[1, 2, 3]], [True, False], ["setosa", "virginica"], 2.5]
+)
+def test_arrays_are_written_without_numpy_as_numpy_reads_them(tmp_path: Path, value: Any) -> None:
+    arrays.write_plain(str(tmp_path / "0.npy"), value)
+    found = np.load(tmp_path / "0.npy", allow_pickle=False)
+    assert found.tolist() == value
+    if found.dtype.kind in "if":
+        assert arrays.read_plain(str(tmp_path / "0.npy"), "list") == value
+
+
+def test_rows_go_on_at_the_beginning_where_a_sample_is_short() -> None:
+    assert arrays.take([[1], [2], [3]], 0, 5) == [[1], [2], [3], [1], [2]]
+    assert arrays.take(np.arange(3), 2, 3).tolist() == [2, 0, 1]
+
+
+def test_outputs_have_names() -> None:
+    assert [name for name, _ in arrays.outputs({"a": [1], "b": [2], "c": None})] == ["a", "b"]
+    assert [name for name, _ in arrays.outputs((np.ones(2), np.ones(2)))] == ["output_0", "output_1"]
+    assert [name for name, _ in arrays.outputs([1.0, 2.0])] == ["output"]
+    rows = [{"a": 0.25, "b": 0.75}, {"a": 0.5, "b": 0.5}]
+    (_, labels), (_, scores) = arrays.outputs([np.array(["b", "a"]), rows])
+    assert labels.tolist() == ["b", "a"]
+    assert scores.tolist() == [[0.25, 0.75], [0.5, 0.5]]
+
+
+def test_a_pickle_that_cannot_be_searched_to_its_end_is_refused(tmp_path: Path) -> None:
+    whole = pickle.dumps({"a": Policy()})
+    for name, content in {
+        "cut.pkl": whole[:-20],
+        "text.pkl": b"no pickle",
+        "cut.joblib": whole[:-20],
+    }.items():
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(pickles.PickleError) as caught:
+            pickles.search(path, allow_pickle=True)
+        assert caught.value.code == "unscannable"
+
+
+def test_a_call_hidden_behind_an_array_is_found(tmp_path: Path) -> None:
+    joblib = pytest.importorskip("joblib")
+
+    class Evil:
+        def __reduce__(self) -> Any:
+            return eval, ("1",)
+
+    for compress in (0, 3, ("gzip", 3), ("bz2", 3), ("xz", 3)):
+        path = tmp_path / "model.joblib"
+        joblib.dump([np.arange(9.0), np.array([None, Evil()], dtype=object)], path, compress=compress)
+        with pytest.raises(pickles.PickleError, match="eval"):
+            pickles.search(path, allow_pickle=True)
+
+
+def test_the_policy_says_how_a_model_is_loaded(tmp_path: Path) -> None:
+    policy = Policy.model_validate(
+        {
+            "model": {
+                "loader": "a.b:c",
+                "input": (
+                    {"name": "ids", "shape": (1, 8), "dtype": "int64", "range": (0, 99)},
+                    {"name": "mask", "shape": (1, 8), "dtype": "bool"},
+                ),
+                "device": "cuda",
+                "threads": 2,
+                "allow-pickle": True,
+                "trusted": ("a.B",),
+            }
+        }
+    )
+    spec = from_policy(policy.model, tmp_path / "net.pt", tmp_path)
+    assert spec.inputs == (
+        TensorSpec(name="ids", shape=(1, 8), dtype="int64", range=(0, 99)),
+        TensorSpec(name="mask", shape=(1, 8), dtype="bool"),
+    )
+    assert (spec.loader, spec.device, spec.threads, spec.allow_pickle, spec.trusted) == (
+        "a.b:c", "cuda", 2, True, ("a.B",),
+    )  # fmt: skip
+    assert from_policy(policy.model, tmp_path / "net.pt", tmp_path, loader="x:y").loader == "x:y"
+    sample = Policy.model_validate({"model": {"input": "sample.npy"}}).model
+    assert from_policy(sample, tmp_path / "net.pt", tmp_path).sample == tmp_path / "sample.npy"
+
+
+def test_what_a_process_may_take_is_less_than_the_machine_has() -> None:
+    assert 2**29 <= memory_to_use() < os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
