@@ -23,6 +23,11 @@ def toplevel(folder: Path) -> Path | None:
     return folder.__class__(found) if found else None
 
 
+def remote_url(folder: Path, name: str) -> str | None:
+    """Return the address of a remote, also in a clone that belongs to somebody else (a container's job)."""
+    return _ask(folder, "-c", "safe.directory=*", "config", "--get", f"remote.{name}.url")
+
+
 def commit_of(folder: Path, revision: str) -> str | None:
     """Return the full hash of the commit that a revision names; None where it is not in this clone."""
     return _ask(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")

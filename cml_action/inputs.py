@@ -17,7 +17,7 @@ from cml_action.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-Mode: TypeAlias = Literal["pull", "stats", "comment"]
+Mode: TypeAlias = Literal["setup", "pull", "stats", "comment"]
 MODES: tuple[str, ...] = Mode.__args__  # type: ignore[attr-defined]
 
 #: The variable in which `action.yml` hands over all inputs, as `${{ toJSON(inputs) }}`.
@@ -49,7 +49,7 @@ class Inputs(BaseModel):
 
     mode: Annotated[tuple[Mode, ...], BeforeValidator(_split)] = Field(
         min_length=1,
-        description="What to do: one or several of `pull`, `stats`, `comment`, run in order into one report.",
+        description="What to do: one or several of `setup`, `pull`, `stats`, `comment`, run in order into one report.",
     )
     config: str = Field("cml.yaml", description="The policy file; absent is fine.")
     working_directory: str = Field(".", description="Where the project lies in the workspace.")

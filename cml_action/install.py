@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.util
 import json
 import os
 import platform
@@ -34,8 +35,12 @@ if TYPE_CHECKING:
 
     from cml_action.log import Log
 
-#: What each mode needs on top of `base`. `stats` compares with the base revision, which it reads through DVC.
-FAMILIES: dict[str, tuple[str, ...]] = {"pull": ("pull",), "stats": ("stats", "pull")}
+#: What each mode needs on top of `base`. `setup` puts DVC on the PATH. `stats` compares with the base revision, which it reads through DVC.
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "setup": ("pull",),
+    "pull": ("pull",),
+    "stats": ("stats", "pull"),
+}
 #: The family that speaks each scheme of a DVC remote; HTTP comes with DVC.
 REMOTES = {
     "s3": "s3",
@@ -93,9 +98,13 @@ def asked_for(environ: Mapping[str, str]) -> tuple[str, ...]:
         where = str(given.get("working-directory") or ".")
     except (json.JSONDecodeError, AttributeError):
         return ("base",)
+    return families_of(modes, Path(environ.get("GITHUB_WORKSPACE", "."), where))
+
+
+def families_of(modes: Iterable[str], project: Path) -> tuple[str, ...]:
+    """Return the families that modes need in a project, whose remotes decide too; unknown modes need none."""
     families = {family for mode in modes for family in FAMILIES.get(mode, ())}
     if "pull" in families:
-        project = Path(environ.get("GITHUB_WORKSPACE", "."), where)
         families |= {REMOTES[scheme] for scheme in remote_schemes(project) if scheme in REMOTES}
     return ("base", *sorted(families))
 
@@ -210,7 +219,9 @@ def _uv(home: Path, lock: Path, environ: Mapping[str, str]) -> tuple[Path, dict[
         "PIP_REQUIRE_VIRTUALENV": "0",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     }
-    pip = [sys.executable, "-I", "-m", "pip"]
+    # The private interpreter, of which a launcher asks for more, has no pip; the one that it was made of has.
+    python = sys.executable if importlib.util.find_spec("pip") else getattr(sys, "_base_executable", "python3")
+    pip = [python, "-I", "-m", "pip"]
     with ThreadPoolExecutor() as aside:  # pip needs a third of a second to list its settings
         listing = aside.submit(_call, [*pip, "config", "list"], home, settings)
         if not _find_uv(home):

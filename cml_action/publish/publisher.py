@@ -8,6 +8,7 @@ from cml_action.errors import CmlActionError
 from cml_action.publish import html, markdown, outputs, result
 from cml_action.publish.frame import Frame, heading, sorted_checks
 from cml_action.publish.place import Nowhere
+from cml_action.report import Report
 from cml_action.secret import scrub
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from cml_action.job import Job
     from cml_action.publish.place import Place
-    from cml_action.report import Report
 
 _NO_COMMENT = "No comment was written"
 
@@ -28,16 +28,18 @@ def publish(
     :return: the error that kept the report from being published whole, where there was one.
     """
     frame = _frame(report, job, seconds)
-    left = _write_files(report, job, frame, seconds)
-    _say(report, job, frame)
+    silent = report == Report()  # `setup` has nothing to say
+    left = {} if silent else _write_files(report, job, frame, seconds)
     summary = environ.get("GITHUB_STEP_SUMMARY")
-    if summary:
+    if not silent:
+        _say(report, job, frame)
+    if summary and not silent:
         text = markdown.render(report, frame, markdown.SUMMARY)
         outputs.append(summary, scrub(text, job.log.secrets))
     left |= {"verdict": report.verdict, "passed": str(report.verdict != "fail").lower()}
     fault = None
     try:
-        left["comment-url"] = _comment(report, job, place, frame)
+        left["comment-url"] = "" if silent else _comment(report, job, place, frame)
     except CmlActionError as error:
         job.log.error(str(error), title="Comment")
         fault = error
