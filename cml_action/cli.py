@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _ARGUMENTS = {"run": "mode", "pull": "targets", "stats": "data", "comment": "report"}
 _HELP = {
     "run": "Run several modes in order, into one report.",
+    "setup": "Put cml, cml-action and dvc on the PATH of a job's later steps.",
     "pull": "Fetch the data that DVC tracks.",
     "stats": "Profile data sets and compare them with the base.",
     "comment": "Publish a Markdown file of your own.",
@@ -84,7 +85,7 @@ def _parameter(command: str, field: str) -> inspect.Parameter:
     info = FIELDS[field]
     many = isinstance(info.default, tuple) or field == "mode"
     meaning = (info.description or "").replace("`", "")
-    if _ARGUMENTS[command] == field:
+    if _ARGUMENTS.get(command) == field:
         shape: Any = typer.Argument(help=meaning, show_default=False)
     else:
         shown = info.default if isinstance(info.default, str) and info.default else False
