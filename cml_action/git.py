@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import os
+import re
 import subprocess
 import tarfile
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,41 @@ def fetch_commit(folder: Path, commit: str, *, token: str, server_url: str) -> b
         if commit_of(folder, commit):
             return True
     return False
+
+
+def is_shallow(folder: Path) -> bool:
+    """Whether the clone lacks a part of its history."""
+    return _ask(folder, "rev-parse", "--is-shallow-repository") == "true"
+
+
+def configure(folder: Path, *words: str) -> None:
+    """Set a value of the clone's configuration (`git config`).
+
+    :raises OutsideError: where Git refuses; the value is not shown.
+    """
+    done = _run(folder, "config", *words)
+    if done.returncode:
+        raise OutsideError(
+            f"`git config {next(word for word in words if not word.startswith('--'))}` failed.",
+            "Check that the clone's `.git/config` can be written.",
+        )
+
+
+def fetch(folder: Path, *words: str) -> None:
+    """Fetch as asked.
+
+    :raises OutsideError: with Git's own words.
+    """
+    done = _run(folder, "fetch", *words, environment={"GIT_TERMINAL_PROMPT": "0"}, timeout_s=_NETWORK_S)
+    if done.returncode:
+        raise OutsideError(
+            f"`git fetch` failed ({_last_line(done.stderr)}).", "Check the token and the remote."
+        )
+
+
+def _last_line(said: bytes) -> str:
+    lines = [line for line in said.decode(errors="replace").splitlines() if line.strip()]
+    return re.sub(r"://[^/@\s]*@", "://***@", lines[-1].strip()) if lines else "no words"
 
 
 def differs(folder: Path, commit: str, name: str) -> bool:

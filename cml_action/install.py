@@ -220,7 +220,9 @@ def _uv(home: Path, lock: Path, environ: Mapping[str, str]) -> tuple[Path, dict[
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     }
     # The private interpreter, of which a launcher asks for more, has no pip; the one that it was made of has.
-    python = sys.executable if importlib.util.find_spec("pip") else getattr(sys, "_base_executable", "python3")
+    python = (
+        sys.executable if importlib.util.find_spec("pip") else getattr(sys, "_base_executable", "python3")
+    )
     pip = [python, "-I", "-m", "pip"]
     with ThreadPoolExecutor() as aside:  # pip needs a third of a second to list its settings
         listing = aside.submit(_call, [*pip, "config", "list"], home, settings)

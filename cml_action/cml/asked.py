@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cml_action.cml.flags import COMMANDS, GLOBAL, Command, Flag
+from cml_action.cml.flags import GLOBAL, Command, Flag
 from cml_action.errors import UsageError
 from cml_action.inputs import suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 #: Prefixes of variables that older versions of CML read, and the present ones.
 _OLD_PREFIXES = {
@@ -59,6 +59,8 @@ def read(
     :param typed: by the flag's name; only what was typed.
     :raises UsageError: naming the flag or the variable, what was found and what is allowed.
     """
+    if command.gone:  # whatever it is asked, it says the same
+        return Asked(command=command, values={}, given=frozenset(), arguments=arguments)
     flags = {flag.name: flag for flag in command.all_flags}
     given = {**_from_variables(command, environ), **typed}
     for name, value in given.items():
@@ -71,13 +73,27 @@ def read(
                     "Give one of them.",
                 )
     defaults = {name: flag.default for name, flag in flags.items() if flag.default}
-    return Asked(
-        command=command, values={**defaults, **given}, given=frozenset(given), arguments=tuple(arguments)
-    )
+    return Asked(command=command, values={**defaults, **given}, given=frozenset(given), arguments=arguments)
 
 
 def _from_variables(command: Command, environ: Mapping[str, str]) -> dict[str, str]:
-    """Read `CML_COMMENT_TARGET` and the like; `CML_TOKEN` and the other global ones count for all commands."""
+    """Return what `CML_COMMENT_TARGET` and the like say, by the flag's name."""
+    names = {_variable(command, each): name for each, name in _names(command)}
+    found = {}
+    for variable, value in _renamed(command, environ).items():
+        if variable.startswith(f"{command.prefix}_"):
+            if variable not in names:
+                raise UsageError(
+                    f"The variable `{variable}` stands for no flag of `cml {command.name}`."
+                    f"{suggestion(variable, names)}",
+                    "Remove it, or correct its name: CML refuses it too.",
+                )
+            found[names[variable]] = value
+    return {name: value for name, value in found.items() if value}
+
+
+def _renamed(command: Command, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables by their present names; the global ones (`CML_TOKEN`) as the command's own."""
     renamed = dict(environ)
     for old, new in _OLD_PREFIXES.items():
         for name in environ:
@@ -86,32 +102,22 @@ def _from_variables(command: Command, environ: Mapping[str, str]) -> dict[str, s
     for flag in GLOBAL:
         for each in (flag.name, *flag.aliases):
             if (name := f"CML_{_upper(each)}") in environ:
-                renamed[f"{command.prefix}_{_upper(each)}"] = environ[name]
-    names = {
-        f"{command.prefix}_{_upper(each)}": flag.name
-        for flag in command.all_flags
-        for each in (flag.name, *flag.aliases)
-    }
-    # `CML_REPO` is the repository; `CML_REPO_…` are the flags of `cml repo prepare`.
-    longer = [each.prefix for each in COMMANDS if each.prefix.startswith(f"{command.prefix}_")]
-    found = {}
-    for name, value in renamed.items():
-        if not name.startswith(f"{command.prefix}_") or any(name.startswith(each) for each in longer):
-            continue
-        if name not in names:
-            raise UsageError(
-                f"The variable `{name}` stands for no flag of `cml {command.name}`.{suggestion(name, names)}",
-                "Remove it, or correct its name: CML refuses it too.",
-            )
-        if value:
-            found[names[name]] = value
-    return found
+                renamed[_variable(command, each)] = environ[name]
+    return renamed
+
+
+def _names(command: Command) -> Iterator[tuple[str, str]]:
+    """Yield each name of each flag, with the flag's first one."""
+    for flag in command.all_flags:
+        for each in (flag.name, *flag.aliases):
+            yield each, flag.name
 
 
 def _check(flag: Flag, value: str, said: str) -> None:
     if flag.choices and value not in flag.choices:
         allowed = ", ".join(f"`{choice}`" for choice in flag.choices)
-        raise UsageError(f"`{said}` is `{value}`.{suggestion(value, flag.choices)}", f"Allowed are {allowed}.")
+        what = f"`{said}` is `{value}`.{suggestion(value, flag.choices)}"
+        raise UsageError(what, f"Allowed are {allowed}.")
     if flag.kind == "switch" and value not in {"true", "false"}:
         raise UsageError(f"`{said}` is `{value}`.", "It is a switch: `true` or `false`.")
     if flag.kind == "whole" and not (value.isascii() and value.isdigit()):

@@ -1,7 +1,7 @@
-"""The commands and flags of CML 0.20.6, as data: the command line is made of them, and a test holds
-`docs/from-cml.md` against them.
+"""The commands and flags of CML 0.20.6, as data.
 
-Names, aliases, types, defaults, allowed values and conflicts are those of CML 0.20.6 (`bin/cml/*/*.js`).
+The command line is made of them, and a test holds `docs/from-cml.md` against them. Names, aliases, types,
+defaults, allowed values and conflicts are those of CML 0.20.6 (`bin/cml/*/*.js`).
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ GLOBAL = (
     ),
 )
 
-_NATIVE = "Leave it out: pictures go to the repository's own assets branch; GitHub takes no uploads otherwise."
+_NATIVE = "Leave it out: pictures go to the repository's own assets branch."
 
 _COMMENT = (
     Flag(
@@ -162,40 +162,37 @@ _USER = (
     Flag(name="user-name", help="Git user name.", default="Olivaw[bot]"),
 )
 
-_RUNNER = tuple(
-    Flag(name=name, kind=kind, aliases=aliases)
-    for name, kind, aliases in (
-        ("labels", "text", ()),
-        ("idle-timeout", "text", ()),
-        ("name", "text", ()),
-        ("no-retry", "switch", ()),
-        ("single", "switch", ()),
-        ("reuse", "switch", ()),
-        ("reuse-idle", "switch", ()),
-        ("workdir", "text", ("path",)),
-        ("docker-volumes", "list", ()),
-        ("cloud", "text", ()),
-        ("cloud-region", "text", ()),
-        ("cloud-type", "text", ()),
-        ("cloud-permission-set", "text", ()),
-        ("cloud-metadata", "list", ()),
-        ("cloud-gpu", "text", ()),
-        ("cloud-hdd-size", "whole", ()),
-        ("cloud-ssh-private", "text", ()),
-        ("cloud-spot", "switch", ()),
-        ("cloud-spot-price", "whole", ()),
-        ("cloud-startup-script", "text", ()),
-        ("cloud-aws-security-group", "text", ()),
-        ("cloud-aws-subnet", "text", ("cloud-aws-subnet-id",)),
-        ("cloud-kubernetes-node-selector", "list", ()),
-        ("cloud-image", "text", ()),
-        ("tpi-version", "text", ()),
-        ("cml-version", "text", ()),
-        ("tf-resource", "text", ("tf_resource",)),
-        ("gcp-access-token", "text", ()),
-        ("runner-path", "text", ()),
-        ("destroy-delay", "whole", ()),
-    )
+_RUNNER = (
+    *(
+        Flag(name=name)
+        for name in (
+            "labels",
+            "idle-timeout",
+            "name",
+            "cloud",
+            "cloud-region",
+            "cloud-type",
+            "cloud-permission-set",
+            "cloud-gpu",
+            "cloud-ssh-private",
+            "cloud-startup-script",
+            "cloud-aws-security-group",
+            "cloud-image",
+            "tpi-version",
+            "cml-version",
+            "gcp-access-token",
+            "runner-path",
+        )
+    ),
+    Flag(name="workdir", aliases=("path",)),
+    Flag(name="cloud-aws-subnet", aliases=("cloud-aws-subnet-id",)),
+    Flag(name="tf-resource", aliases=("tf_resource",)),
+    *(Flag(name=name, kind="switch") for name in ("no-retry", "single", "reuse", "reuse-idle", "cloud-spot")),
+    *(Flag(name=name, kind="whole") for name in ("cloud-hdd-size", "cloud-spot-price", "destroy-delay")),
+    *(
+        Flag(name=name, kind="list")
+        for name in ("docker-volumes", "cloud-metadata", "cloud-kubernetes-node-selector")
+    ),
 )
 
 COMMANDS = (

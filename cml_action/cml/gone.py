@@ -27,6 +27,7 @@ def tensorboard(asked: Asked, environ: Mapping[str, str], log: Log) -> NoReturn:
     raise UsageError(
         "`cml tensorboard connect` cannot work: TensorBoard.dev was shut down on 1 January 2024,"
         " and nothing was uploaded.",
-        "Write the curves to a CSV file, one row an epoch, and name it as `training: {history: history.csv}`"
-        " in cml.yaml: `mode: metrics` draws it in the report. Or save a figure and use `cml image add FILE`.",
+        "Write the curves to a CSV file, one row an epoch, and name it in cml.yaml"
+        " (`training: {history: history.csv}`): `mode: metrics` draws it in the report."
+        " Or save a figure, and use `cml image add FILE`.",
     )

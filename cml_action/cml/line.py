@@ -50,6 +50,7 @@ class Leveled(Log):
         self._rank = _LEVELS.index(level)
 
     def line(self, text: str = "") -> None:
+        """Write plain text, where `info` is wanted."""
         if self._rank <= _LEVELS.index("info"):
             super().line(text)
 
@@ -166,7 +167,9 @@ def _run(command: Command, typed: dict[str, str], arguments: tuple[str, ...]) ->
     environ = os.environ
     level = typed.get("log") or environ.get("CML_LOG") or "info"
     runner = environ.get("GITHUB_ACTIONS") == "true"
-    secrets = tuple(filter(None, (*secrets_of(environ), environ.get("repo_token"), typed.get("driver-token"))))
+    secrets = tuple(
+        filter(None, (*secrets_of(environ), environ.get("repo_token"), typed.get("driver-token")))
+    )
     log = Leveled(level=level if level in _LEVELS else "info", runner=runner, secrets=secrets)
 
     def work() -> int:

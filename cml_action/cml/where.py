@@ -54,6 +54,11 @@ class Where:
 
         return connect(self.token, self.api_url).get_repo(self.repository)
 
+    def root(self, environ: Mapping[str, str]) -> Path:
+        """Return the folder that no picture may leave: the job's workspace, else the repository, else this one."""
+        given = environ.get("GITHUB_WORKSPACE")
+        return Path(given).resolve() if given else git.toplevel(self.folder) or self.folder
+
     @property
     def revision(self) -> str:
         """The commit that this run is about.
