@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
     from cml_action.log import Log
 
-#: What each mode needs on top of `base`. `setup` puts DVC on the PATH. `stats` compares with the base revision, which it reads through DVC.
+#: What each mode needs on top of `base`. `setup` puts DVC on the PATH; `stats` reads the base revision, with
+#: which it compares, through DVC.
 FAMILIES: dict[str, tuple[str, ...]] = {
     "setup": ("pull",),
     "pull": ("pull",),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 #: CML waited for two seconds without a change before it read a file, so that it is whole.
 STABLE_S = 2.0
 EVERY_S = 0.25
+_LONGEST = 1024
 # Which files to look at, not what to publish: for that the Markdown is parsed.
 _NAMED = re.compile(r"""\]\(\s*<?([^)\s>]+)|(?:src|href)\s*=\s*["']([^"']+)""")
 
@@ -23,7 +24,8 @@ _NAMED = re.compile(r"""\]\(\s*<?([^)\s>]+)|(?:src|href)\s*=\s*["']([^"']+)""")
 class Changed(Protocol):
     """What is done on a change; `first`: for the first time."""
 
-    def __call__(self, *, first: bool) -> None: ...
+    def __call__(self, *, first: bool) -> None:
+        """Publish again."""
 
 
 def watch(report: Path, trigger: str, changed: Changed, log: Log) -> None:
@@ -71,7 +73,7 @@ def _files(report: Path) -> list[Path]:
     except OSError:
         return [report]
     named = (unquote(first or second) for first, second in _NAMED.findall(text))
-    return [report, *(report.parent / name for name in named if "://" not in name and len(name) < 1024)]
+    return [report, *(report.parent / name for name in named if "://" not in name and len(name) < _LONGEST)]
 
 
 def _state(paths: Iterable[Path]) -> dict[Path, tuple[int, int]]:

@@ -55,7 +55,7 @@ class Where:
         return connect(self.token, self.api_url).get_repo(self.repository)
 
     def root(self, environ: Mapping[str, str]) -> Path:
-        """Return the folder that no picture may leave: the job's workspace, else the repository, else this one."""
+        """Return the folder that no picture may leave: the job's workspace, the repository, or this one."""
         given = environ.get("GITHUB_WORKSPACE")
         return Path(given).resolve() if given else git.toplevel(self.folder) or self.folder
 
@@ -68,7 +68,7 @@ class Where:
         found = head_revision(self.event) or git.commit_of(self.folder, "HEAD")
         if not found:
             raise UsageError(
-                "Which commit this is about cannot be told: this is no Git repository, and no run of GitHub's.",
+                "Which commit this is about cannot be told: no Git repository is here, and no run of GitHub's.",
                 "Name the place: `--target pr/42`, `--target commit/SHA`, or `--commit-sha SHA`.",
             )
         return found
