@@ -224,7 +224,7 @@ def _block(block: Text | Table | Figure | Markdown) -> str:
             return table(block)
         case Figure():
             return mermaid.render(block)
-        case Markdown(text):
+        case Markdown(text=text):
             return text
 
 
