@@ -73,6 +73,28 @@ class Where:
             )
         return found
 
+    @property
+    def branch(self) -> str:
+        """The branch that this run works on: of a pull request its own, not the one it goes to.
+
+        :raises UsageError: it works on a tag, or on no branch.
+        """
+        head = self.event.payload.get("pull_request", {}).get("head", {}).get("ref")
+        ref = str(head or self.event.ref.removeprefix("refs/heads/"))
+        found = ref or git.current_branch(self.folder) or ""
+        if not found or found.startswith("refs/"):
+            raise UsageError(
+                f"This run works on no branch{f' ({found})' if found else ''}.", "Give `--target-branch`."
+            )
+        return found
+
+    def remote_url(self, asked: Asked) -> str:
+        """Return the address to push to, without a token in it."""
+        given = git.remote_url(self.folder, asked.text("remote"))
+        if given is None and "remote" in asked.given:
+            raise UsageError(f"There is no Git remote `{asked.text('remote')}`.", "`git remote` lists them.")
+        return given or f"{self.server_url}/{self.repository}.git"
+
     def place(self, target: str) -> Place:
         """Return where a comment goes, by CML's rules.
 
@@ -104,7 +126,7 @@ def find(asked: Asked, environ: Mapping[str, str], folder: Path | None = None) -
     folder = folder or Path.cwd()
     event = read_event(environ)
     named = asked.text("repo")
-    url = named or (event.server_url + "/" + event.repository if event.repository else "")
+    url = named or (f"{event.server_url}/{event.repository}" if event.repository else "")
     url = url or git.remote_url(folder, asked.text("remote") or "origin") or ""
     server_url, repository = _split(url, event)
     driver = asked.text("driver") or _driver(server_url, environ)

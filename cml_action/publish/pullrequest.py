@@ -70,10 +70,11 @@ class Proposal:
 
     :param branch: the pull request's own branch, without `refs/heads/`.
     :param base: the branch that it is to be merged into.
-    :param files: by path in the repository.
+    :param files: by path in the repository; none where the branch has been pushed already.
     :param body: Markdown, at most `MOST_BODY` characters; the rest is cut.
     :param message: of the commit.
     :param merge: how GitHub shall merge it once its checks have passed; None leaves that to people.
+    :param author: of the commit, `name` and `email`; None for the token's own, whose commits GitHub signs.
     """
 
     branch: str
@@ -83,6 +84,7 @@ class Proposal:
     body: str
     message: str
     merge: Merge | None = None
+    author: Mapping[str, str] | None = None
 
 
 def open_pull_request(repository: Repository, proposal: Proposal) -> Opened:
@@ -139,7 +141,7 @@ class _Hub:
 
 def _open(hub: _Hub, asked: Proposal) -> Opened:
     found = _find(hub, asked)
-    if not _committed(hub, asked, is_open=found is not None):
+    if asked.files and not _committed(hub, asked, is_open=found is not None):
         return Opened(outcome="unchanged", reason=f"`{asked.base}` holds these files already")
     wanted = {"title": asked.title, "body": asked.body[:MOST_BODY]}
     outcome: Literal["opened", "updated"] = "updated"
@@ -184,9 +186,10 @@ def _committed(hub: _Hub, asked: Proposal, *, is_open: bool) -> bool:
         if not entries:
             return is_open
         made = hub.call("POST", "/git/trees", {"base_tree": tree, "tree": entries})
-        commit = hub.call(
-            "POST", "/git/commits", {"message": asked.message, "tree": made["sha"], "parents": [below]}
-        )
+        sent = {"message": asked.message, "tree": made["sha"], "parents": [below]}
+        if asked.author:
+            sent["author"] = dict(asked.author)
+        commit = hub.call("POST", "/git/commits", sent)
         try:
             if head:  # a branch that a merged pull request left behind starts anew
                 moved = {"sha": commit["sha"], "force": not is_open}
