@@ -115,6 +115,11 @@ def base_name(event: Event) -> str:
     return name.removeprefix("refs/heads/")
 
 
+def head_name(event: Event) -> str:
+    """Return the branch that the run works on: a pull request's own; `refs/tags/…` where it is a tag."""
+    return _text(event, "pull_request", "head", "ref") or event.ref.removeprefix("refs/heads/")
+
+
 def is_fork(event: Event) -> bool:
     """Tell whether the pull request comes from another repository: its token may then only read."""
     if _at(event.payload, "pull_request") is None:

@@ -64,7 +64,7 @@ def current_branch(folder: Path) -> str | None:
 def changed(folder: Path, pathspecs: Sequence[str]) -> list[str]:
     """Return the files that are new or not as they were committed, by their path from the root.
 
-    :param pathspecs: relative to the folder; files that Git ignores, and those that are gone, are not among them.
+    :param pathspecs: relative to the folder; files that Git ignores, and those that are gone, are left out.
     """
     done = _run(
         folder, "status", "--porcelain", "-z", "--untracked-files=all", "--no-renames", "--", *pathspecs

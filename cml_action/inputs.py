@@ -6,13 +6,12 @@ these fields, and a test holds `action.yml` and the README's table against them.
 
 from __future__ import annotations
 
-import difflib
 import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, SecretStr, ValidationError
 
-from cml_action.errors import UsageError
+from cml_action.errors import UsageError, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -144,12 +143,6 @@ def parse(given: Mapping[str, Any]) -> Inputs:
         return Inputs.model_validate(asked)
     except ValidationError as error:
         raise _explain(error) from None
-
-
-def suggestion(found: str, known: Iterable[str]) -> str:
-    """Return ` Did you mean …?` where one of the known names is close to the one found."""
-    close = difflib.get_close_matches(found, list(known), n=1)
-    return f" Did you mean `{close[0]}`?" if close else ""
 
 
 def _allowed(names: Iterable[str], lead: str = "Known are") -> str:

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cml_action.cml.flags import GLOBAL, Command, Flag
-from cml_action.errors import UsageError
-from cml_action.inputs import suggestion
+from cml_action.errors import UsageError, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

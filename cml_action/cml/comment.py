@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from cml_action.cml import staged
 from cml_action.cml.watch import watch
-from cml_action.cml.watermark import label
 from cml_action.cml.where import Where, find
 from cml_action.errors import CmlActionError, UsageError
 from cml_action.publish import markdown
@@ -87,6 +86,7 @@ def _publish(  # noqa: PLR0913 -- all that was found out before anything is done
     update: bool,
 ) -> str:
     from cml_action.cml.leave import leave
+    from cml_action.cml.watermark import label
 
     path = Path(asked.arguments[0]) if asked.arguments else None
     folder = path.resolve().parent if path else where.folder

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from github import GithubException, UnknownObjectException
 
 from cml_action.cml.watermark import is_in
+from cml_action.errors import UsageError
 from cml_action.event import is_fork
 from cml_action.github import complete, github_errors, may_not_write, why_not
 from cml_action.publish.comment import (
@@ -54,7 +55,10 @@ def _leave(repo: Repository, place: Place, body: str, wanted: str, watermark: st
     if isinstance(place, PullRequestOfCommit):
         place = look_up(repo, place)
     if isinstance(place, Nowhere):
-        return Left(outcome="skipped", reason=place.reason)
+        raise UsageError(
+            f"There is no pull request to comment on: {place.reason}.",
+            "Leave `--target` out: the comment then goes to the commit.",
+        )
     thread = repo.get_issue(place.number) if isinstance(place, Issue) else repo.get_commit(place.sha)
     text = f"{marker(watermark)}\n{run_line(event)}\n{body}" if watermark else body
     if wanted:

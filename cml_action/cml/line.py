@@ -19,8 +19,8 @@ import typer
 from cml_action import __version__
 from cml_action.cml.asked import read
 from cml_action.cml.flags import COMMANDS, GLOBAL, OLD_NAMES, VERSION, Command, Flag
+from cml_action.edge import guarded
 from cml_action.log import Log
-from cml_action.run import guarded
 from cml_action.secret import scrub, secrets_of
 
 if TYPE_CHECKING:

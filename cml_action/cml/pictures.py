@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cml_action.publish.assets import StoreRefused, open_store
+from cml_action.publish.assets import StoreRefusedError, open_store
 from cml_action.publish.pictures import collect, shown
 from cml_action.report import Markdown, Report, Section, Text
 
@@ -32,7 +32,7 @@ def published(text: str, folder: Path, root: Path, *, asked: str, repo: Reposito
         store = open_store(asked or "auto", repo)
         try:
             addresses = dict(store.put(gallery.pictures)) if store else {}
-        except StoreRefused as error:
+        except StoreRefusedError as error:
             log.warning(str(error), title="Pictures")
     done = shown(report, gallery, lambda picture: addresses.get(picture.digest, ""))
     (written,) = done.sections[0].blocks

@@ -23,10 +23,10 @@ _LFS = b"version https://git-lfs.github.com/spec/"
 
 
 def create(asked: Asked, environ: Mapping[str, str], log: Log) -> str:
-    """Commit the changed files that match to a branch, open its pull request or update it; return its address.
+    """Commit the changed files that match to a branch, open its pull request or update it; return its page.
 
-    The commit is made through GitHub's API: the clone stays on its branch, and no token is written into it. Without
-    globs the clone's own commits are pushed, as CML did.
+    The commit is made through GitHub's API: the clone stays on its branch, and no token is written into it.
+    Without globs the clone's own commits are pushed, as CML did.
     """
     from cml_action.publish.pullrequest import Proposal, is_own_branch, open_pull_request
 

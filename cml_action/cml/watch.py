@@ -33,13 +33,13 @@ def watch(report: Path, trigger: str, changed: Changed, log: Log) -> None:
 
     :param trigger: a file to watch instead of the report, which is removed when it was seen; empty for none.
     """
-    log.line("Watching for changes.")
     trigger_file = Path(trigger) if trigger else None
 
     def look() -> dict[Path, tuple[int, int]]:
         return _state([trigger_file] if trigger_file else _files(report))
 
     seen, first = look(), True
+    log.line("Watching for changes.")
     while True:
         time.sleep(EVERY_S)
         if look() == seen:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from cml_action import git
 from cml_action.errors import UsageError
-from cml_action.event import Event, head_revision, pull_request_number, read_event
+from cml_action.event import Event, head_name, head_revision, pull_request_number, read_event
 from cml_action.publish.place import Commit, Issue, Place, PullRequestOfCommit
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Where:
         found = head_revision(self.event) or git.commit_of(self.folder, "HEAD")
         if not found:
             raise UsageError(
-                "Which commit this is about cannot be told: no Git repository is here, and no run of GitHub's.",
+                "Which commit this is about cannot be told: no Git repository is here, and no run of GitHub.",
                 "Name the place: `--target pr/42`, `--target commit/SHA`, or `--commit-sha SHA`.",
             )
         return found
@@ -79,9 +79,7 @@ class Where:
 
         :raises UsageError: it works on a tag, or on no branch.
         """
-        head = self.event.payload.get("pull_request", {}).get("head", {}).get("ref")
-        ref = str(head or self.event.ref.removeprefix("refs/heads/"))
-        found = ref or git.current_branch(self.folder) or ""
+        found = head_name(self.event) or git.current_branch(self.folder) or ""
         if not found or found.startswith("refs/"):
             raise UsageError(
                 f"This run works on no branch{f' ({found})' if found else ''}.", "Give `--target-branch`."
