@@ -17,7 +17,7 @@ from cml_action.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-Mode: TypeAlias = Literal["pull", "stats", "comment"]
+Mode: TypeAlias = Literal["pull", "stats", "comment", "check", "pr"]
 MODES: tuple[str, ...] = Mode.__args__  # type: ignore[attr-defined]
 
 #: The variable in which `action.yml` hands over all inputs, as `${{ toJSON(inputs) }}`.
@@ -49,7 +49,8 @@ class Inputs(BaseModel):
 
     mode: Annotated[tuple[Mode, ...], BeforeValidator(_split)] = Field(
         min_length=1,
-        description="What to do: one or several of `pull`, `stats`, `comment`, run in order into one report.",
+        description="What to do: one or several of `pull`, `stats`, `comment`, `check`, `pr`,"
+        " run in order into one report.",
     )
     config: str = Field("cml.yaml", description="The policy file; absent is fine.")
     working_directory: str = Field(".", description="Where the project lies in the workspace.")
@@ -65,6 +66,23 @@ class Inputs(BaseModel):
         "auto",
         description="Where the report is commented: `auto` (the pull request, where there is one), `false`,"
         " `pr`, `pr/42`, `commit`, `commit/SHA`, `issue/7`.",
+    )
+    check: Literal["true", "false"] = Field(
+        "false",
+        description="Whether a check run with annotations is made as well: `true` or `false`.",
+    )
+    assets: str = Field(
+        "auto",
+        description="Where pictures go: `branch`, `branch:NAME`, `s3://…`, `gs://…`, `az://…` or `none`;"
+        " `auto` is the branch where the token may write, else Mermaid.",
+    )
+    assets_keep: str = Field(
+        "90 days",
+        description="How long the branch keeps a picture that no open pull request shows, or `forever`.",
+    )
+    assets_signed: str = Field(
+        "",
+        description="How long addresses in a bucket are signed for, such as `7 days`; empty where it is public.",
     )
     fail_on: Literal["fail", "warn", "never"] = Field(
         "fail", description="Which verdict fails the step: `fail`, `warn` or `never`."
@@ -88,7 +106,20 @@ class Inputs(BaseModel):
         description="The revision to compare with; the pull request's base, else the parent commit,"
         " where empty.",
     )
-    report: str = Field("", description="The Markdown file that `comment` publishes.")
+    report: str = Field("", description="The Markdown file that `comment`, `check` and `pr` publish.")
+    files: Names = Field(
+        (), description="What `pr` commits: files, folders or globs; `dvc.lock` where empty."
+    )
+    merge: Literal["", "merge", "rebase", "squash"] = Field(
+        "",
+        description="How GitHub merges the pull request of `pr` once its checks have passed: `merge`, `rebase`"
+        " or `squash`; empty leaves it to people.",
+    )
+    from_run: str = Field(
+        "",
+        description="In a `workflow_run` job: the run whose report `comment` publishes, "
+        "`${{ github.event.workflow_run.id }}`.",
+    )
 
 
 #: The inputs that only some modes read; all others are every mode's.
@@ -99,7 +130,10 @@ USED_BY: dict[str, tuple[str, ...]] = {
     "data": ("pull", "stats"),
     "label": ("stats",),
     "base": ("stats",),
-    "report": ("comment",),
+    "report": ("comment", "check", "pr"),
+    "files": ("pr",),
+    "merge": ("pr",),
+    "from-run": ("comment",),
 }
 
 #: Each input by the name that users type.
