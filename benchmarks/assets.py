@@ -1,7 +1,8 @@
 """Pictures on the assets branch: what a report of twenty costs, and whether ten writers at once lose one.
 
-`python -m benchmarks.assets [ROUNDS]`. GitHub is an emulator on this machine, behind a proxy that lets every call wait
-as long as a network does; the upload of one picture a call, as CML did it, goes to a server that waits the same.
+`python -m benchmarks.assets [ROUNDS]`. GitHub is an emulator on this machine, behind a proxy that lets
+every call wait as long as a network does; the upload of one picture a call, as CML did it, goes to a server
+that waits the same.
 """
 
 from __future__ import annotations
@@ -47,8 +48,12 @@ def main() -> int:
 
 def calls_and_time(emulator: Emulator) -> bool:
     """Compare a comment with twenty pictures, three ways."""
-    pictures = [Picture(data=png(seed, SIZE_BYTES), kind="png", name=f"{seed}.png") for seed in range(PICTURES)]
-    print(f"A comment with {PICTURES} pictures of {SIZE_BYTES:,} bytes; a call waits {DELAY_S * 1000:.0f} ms.\n")
+    pictures = [
+        Picture(data=png(seed, SIZE_BYTES), kind="png", name=f"{seed}.png") for seed in range(PICTURES)
+    ]
+    print(
+        f"A comment with {PICTURES} pictures of {SIZE_BYTES:,} bytes; a call waits {DELAY_S * 1000:.0f} ms.\n"
+    )
     print(f"| {'pictures go to':34} | calls | seconds |\n|:{'-' * 35}|------:|--------:|")
     found = {}
     with Server() as server:
@@ -79,7 +84,9 @@ def one_comment(
         client = connect(emulator.token, proxy.url)
         repo = client.get_repo(fresh.name)
         branch = BranchStore(repo, "cml-assets")
-        branch.put([Picture(data=png(1000), kind="png", name="x.png")])  # the branch is there, as in any later run
+        branch.put(
+            [Picture(data=png(1000), kind="png", name="x.png")]
+        )  # the branch is there, as in any later run
         proxy.calls.clear()
         server.calls = 0
         for verb in ("GET", "POST", "PATCH"):
@@ -101,7 +108,7 @@ class Server:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def do_POST(self) -> None:  # noqa: N802 -- http.server's name
+            def do_POST(self) -> None:
                 self.rfile.read(int(self.headers["Content-Length"]))
                 outer.calls += 1
                 time.sleep(DELAY_S)
@@ -118,7 +125,9 @@ class Server:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Server:  # noqa: PYI034
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        ).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -135,7 +144,9 @@ def writers(emulator: Emulator, rounds: int) -> int:
 
         def write(number: int) -> None:
             for round_ in range(rounds):
-                if round_ % 20 == 0:  # the emulator allows 5,000 requests a token, and the stand-in makes many
+                if (
+                    round_ % 20 == 0
+                ):  # the emulator allows 5,000 requests a token, and the stand-in makes many
                     token = emulator.workflow_token(contents="write")
                     store = BranchStore(connect(token, proxy.url).get_repo(fresh.name), "cml-assets")
                 start.wait(timeout=120)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Mode: TypeAlias = Literal["pull", "stats", "comment", "check", "pr"]
 MODES: tuple[str, ...] = Mode.__args__  # type: ignore[attr-defined]
+_NAMED_MODES = ", ".join(f"`{mode}`" for mode in MODES)
 
 #: The variable in which `action.yml` hands over all inputs, as `${{ toJSON(inputs) }}`.
 VARIABLE = "CML_ACTION_INPUTS"
@@ -49,8 +50,7 @@ class Inputs(BaseModel):
 
     mode: Annotated[tuple[Mode, ...], BeforeValidator(_split)] = Field(
         min_length=1,
-        description="What to do: one or several of `pull`, `stats`, `comment`, `check`, `pr`,"
-        " run in order into one report.",
+        description=f"What to do: one or several of {_NAMED_MODES}, run in order into one report.",
     )
     config: str = Field("cml.yaml", description="The policy file; absent is fine.")
     working_directory: str = Field(".", description="Where the project lies in the workspace.")
@@ -82,7 +82,8 @@ class Inputs(BaseModel):
     )
     assets_signed: str = Field(
         "",
-        description="How long addresses in a bucket are signed for, such as `7 days`; empty where it is public.",
+        description="How long addresses in a bucket are signed for, such as `7 days`; empty where it is"
+        " public.",
     )
     fail_on: Literal["fail", "warn", "never"] = Field(
         "fail", description="Which verdict fails the step: `fail`, `warn` or `never`."
@@ -112,8 +113,8 @@ class Inputs(BaseModel):
     )
     merge: Literal["", "merge", "rebase", "squash"] = Field(
         "",
-        description="How GitHub merges the pull request of `pr` once its checks have passed: `merge`, `rebase`"
-        " or `squash`; empty leaves it to people.",
+        description="How GitHub merges the pull request of `pr` once its checks have passed: `merge`,"
+        " `rebase` or `squash`; empty leaves it to people.",
     )
     from_run: str = Field(
         "",

@@ -94,10 +94,17 @@ def asked_for(environ: Mapping[str, str]) -> tuple[str, ...]:
     except (json.JSONDecodeError, AttributeError):
         return ("base",)
     families = {family for mode in modes for family in FAMILIES.get(mode, ())}
+    families |= {REMOTES[scheme] for scheme in _schemes(given) if scheme in REMOTES}
     if "pull" in families:
         project = Path(environ.get("GITHUB_WORKSPACE", "."), where)
         families |= {REMOTES[scheme] for scheme in remote_schemes(project) if scheme in REMOTES}
     return ("base", *sorted(families))
+
+
+def _schemes(given: Mapping[str, object]) -> set[str]:
+    """Return the kind of storage that pictures go to."""
+    scheme = str(given.get("assets") or "").partition("://")[0]
+    return {"azure" if scheme == "az" else scheme}
 
 
 def ensure(families: Sequence[str], locks: Path, environ: Mapping[str, str], log: Log) -> Path:

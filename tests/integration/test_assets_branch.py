@@ -37,7 +37,9 @@ class Assets:
         self.emulator, self.proxy, self.fresh = emulator, proxy, fresh
         self.token = emulator.workflow_token(contents="write", pull_requests="read", checks="read")
 
-    def put(self, *pictures: Picture, day: date = NOVEMBER, token: str = "", keep: int | None = 90) -> dict[str, str]:
+    def put(
+        self, *pictures: Picture, day: date = NOVEMBER, token: str = "", keep: int | None = 90
+    ) -> dict[str, str]:
         with connect(token or self.token, self.proxy.url) as client:
             repo = client.get_repo(self.fresh.name)
             return BranchStore(
@@ -153,7 +155,9 @@ def test_a_token_that_may_only_read_is_refused_with_the_permission_to_add(assets
     with pytest.raises(StoreRefusedError) as caught:
         assets.put(picture(2), token=reading)
 
-    assert "Could not store pictures on the branch `cml-assets`: the token may not do that" in str(caught.value)
+    assert "Could not store pictures on the branch `cml-assets`: the token may not do that" in str(
+        caught.value
+    )
     assert "`contents: write`" in str(caught.value)
     assert len(assets.files()) == 2
 
@@ -203,7 +207,9 @@ def test_a_rate_limit_that_asks_for_an_hour_is_an_error_and_loses_no_picture_tha
     assets: Assets,
 ) -> None:
     assets.put(picture(0))
-    slow = Fault(status=403, message="You have exceeded a secondary rate limit", headers={"Retry-After": "3600"})
+    slow = Fault(
+        status=403, message="You have exceeded a secondary rate limit", headers={"Retry-After": "3600"}
+    )
     assets.proxy.fail("POST", "graphql|git/trees", slow)
 
     with pytest.raises(OutsideError, match="rate limit asks to wait 3600 s"):
@@ -264,7 +270,13 @@ def test_a_report_with_nothing_new_asks_for_no_old_months(assets: Assets) -> Non
 
 
 def test_what_is_sent_is_what_githubs_schema_takes() -> None:
-    looked = {"owner": "o", "name": "r", "ref": "refs/heads/b", "root": "refs/heads/b:", "folder": "b:2026-11"}
+    looked = {
+        "owner": "o",
+        "name": "r",
+        "ref": "refs/heads/b",
+        "root": "refs/heads/b:",
+        "folder": "b:2026-11",
+    }
     change = {"additions": [{"path": "a.png", "contents": "AA=="}], "deletions": [{"path": "b.png"}]}
     written: dict[str, Any] = {
         "branch": {"repositoryNameWithOwner": "o/r", "branchName": "b"},
@@ -273,8 +285,8 @@ def test_what_is_sent_is_what_githubs_schema_takes() -> None:
         "fileChanges": change,
     }
 
-    assert faults_of_operation(branch_module._LOOK, looked) == []
-    assert faults_of_operation(branch_module._COMMIT, {"input": written}) == []
+    assert faults_of_operation(branch_module.LOOK, looked) == []
+    assert faults_of_operation(branch_module.COMMIT, {"input": written}) == []
 
 
 def test_the_emulator_moves_a_branch_only_forward_as_github_does(fresh: Fresh) -> None:

@@ -1,8 +1,8 @@
 """A stand-in for GitHub's GraphQL API, which the emulator lacks: the three operations that the Action calls.
 
-It works on the emulator's own repositories through their REST API, with the caller's token; the errors are worded
-and typed as GitHub's are. `faults_of_operation` holds the operations themselves against GitHub's published schema
-(npm `@octokit/graphql-schema`).
+It works on the emulator's own repositories through their REST API, with the caller's token; the errors are
+worded and typed as GitHub's are. `faults_of_operation` holds the operations themselves against GitHub's
+published schema (npm `@octokit/graphql-schema`).
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def _commit(variables: Mapping[str, Any], rest: Rest) -> dict[str, Any]:
     repo, branch = f"/repos/{given['branch']['repositoryNameWithOwner']}", given["branch"]["branchName"]
     status, ref = rest("GET", f"{repo}/git/ref/heads/{branch}")
     expected = given["expectedHeadOid"]
-    if status != 200:
+    assert status in {200, 404}, ref
+    if status == 404:
         raise _FaultError("NOT_FOUND", f"Could not resolve to a Ref with the name {branch!r}.")
     if ref["object"]["sha"] != expected:
         raise _stale(expected)
@@ -61,8 +62,8 @@ def _commit(variables: Mapping[str, Any], rest: Rest) -> dict[str, Any]:
     for each in changes.get("additions", ()):
         blob = _made(rest("POST", f"{repo}/git/blobs", {"content": each["contents"], "encoding": "base64"}))
         entries.append({"path": each["path"], "mode": "100644", "type": "blob", "sha": blob["sha"]})
-    for each in changes.get("deletions", ()):
-        entries.append({"path": each["path"], "mode": "100644", "type": "blob", "sha": None})
+    gone = [each["path"] for each in changes.get("deletions", ())]
+    entries += [{"path": path, "mode": "100644", "type": "blob", "sha": None} for path in gone]
     base = rest("GET", f"{repo}/git/commits/{expected}")[1]["tree"]["sha"]
     tree = _made(rest("POST", f"{repo}/git/trees", {"base_tree": base, "tree": entries}))
     message = given["message"]["headline"]
@@ -109,7 +110,7 @@ def _tree(entries: list[dict[str, Any]] | None) -> dict[str, Any] | None:
 
 def _made(answered: tuple[int, Any]) -> Any:
     status, made = answered
-    if status == 403 or status == 404:
+    if status in {403, 404}:
         raise _FaultError("FORBIDDEN", "Resource not accessible by integration")
     assert status == _CREATED, made
     return made

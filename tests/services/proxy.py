@@ -69,7 +69,8 @@ class Proxy:
         self._rules: list[_Rule] = []
         self._gates: list[tuple[str, re.Pattern[str], threading.Barrier]] = []
         self._lock = threading.Lock()
-        #: The emulator reads a reference before it has read what is sent: of two updates at once it takes both.
+        #: The emulator reads a reference before it has read what is sent: of two updates at once it takes
+        #: both.
         self.one_reference_at_a_time = threading.Lock()
 
     def fail(self, method: str, path: str, fault: Fault, *, times: int = 1_000_000) -> None:
