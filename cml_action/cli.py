@@ -19,13 +19,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: What each command takes without naming it: `cml-action stats data/train.csv`.
-_ARGUMENTS = {"run": "mode", "pull": "targets", "stats": "data", "comment": "report"}
+_ARGUMENTS = {
+    "run": "mode",
+    "pull": "targets",
+    "stats": "data",
+    "comment": "report",
+    "check": "report",
+    "pr": "files",
+}
 _HELP = {
     "run": "Run several modes in order, into one report.",
     "setup": "Put cml, cml-action and dvc on the PATH of a job's later steps.",
     "pull": "Fetch the data that DVC tracks.",
     "stats": "Profile data sets and compare them with the base.",
     "comment": "Publish a Markdown file of your own.",
+    "check": "Publish a Markdown file as a check run.",
+    "pr": "Propose files of the workspace in a pull request.",
 }
 #: Options that the environment may give: a token has no place in a list of processes.
 _VARIABLES = {"github-token": "GITHUB_TOKEN"}

@@ -94,7 +94,12 @@ def pull_request_number(event: Event) -> int | None:
 
 def head_revision(event: Event) -> str:
     """Return the revision that people mean: a pull request's last commit, not its merge commit."""
-    return _text(event, "pull_request", "head", "sha") or _text(event, "merge_group", "head_sha") or event.sha
+    return (
+        _text(event, "pull_request", "head", "sha")
+        or _text(event, "merge_group", "head_sha")
+        or _text(event, "workflow_run", "head_sha")  # the run that was waited for, not the default branch
+        or event.sha
+    )
 
 
 def base_revision(event: Event) -> str:

@@ -35,16 +35,19 @@ def commit_of(folder: Path, revision: str) -> str | None:
     return _ask(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
 
 
+def is_shallow(folder: Path) -> bool:
+    """Whether the clone's history was cut, as `actions/checkout` does."""
+    return _ask(folder, "rev-parse", "--is-shallow-repository") == "true"
+
+
 def fetch_commit(folder: Path, commit: str, *, token: str, server_url: str) -> bool:
     """Bring one commit, without its history, into a shallow clone; whether it is there now.
 
     `actions/checkout` leaves a clone of depth 1 in which the base of a pull request is missing. The token
     travels in the environment (`GIT_CONFIG_*`, Git 2.31), where a list of processes does not show it.
     """
-    for environment in (
-        {"GIT_TERMINAL_PROMPT": "0"},
-        _settings(token, server_url),
-    ):  # as checked out, then with our own token
+    # As checked out, then with our own token.
+    for environment in ({"GIT_TERMINAL_PROMPT": "0"}, _settings(token, server_url)):
         _ask(
             folder,
             *("fetch", "--quiet", "--no-tags", "--depth=1", "--end-of-options", "origin", commit),
@@ -101,11 +104,6 @@ def push(folder: Path, branch: str, url: str, *, token: str, server_url: str) ->
 def is_executable(path: Path) -> bool:
     """Whether Git would mark the file as a program."""
     return os.name != "nt" and bool(path.stat().st_mode & 0o100)
-
-
-def is_shallow(folder: Path) -> bool:
-    """Whether the clone lacks a part of its history."""
-    return _ask(folder, "rev-parse", "--is-shallow-repository") == "true"
 
 
 def configure(folder: Path, *words: str) -> None:

@@ -16,7 +16,7 @@ from cml_action.errors import UsageError, suggestion
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-Mode: TypeAlias = Literal["setup", "pull", "stats", "comment"]
+Mode: TypeAlias = Literal["setup", "pull", "stats", "comment", "check", "pr"]
 MODES: tuple[str, ...] = Mode.__args__  # type: ignore[attr-defined]
 _NAMED_MODES = ", ".join(f"`{mode}`" for mode in MODES)
 
@@ -66,6 +66,24 @@ class Inputs(BaseModel):
         description="Where the report is commented: `auto` (the pull request, where there is one), `false`,"
         " `pr`, `pr/42`, `commit`, `commit/SHA`, `issue/7`.",
     )
+    check: Literal["true", "false"] = Field(
+        "false",
+        description="Whether a check run with annotations is made as well: `true` or `false`.",
+    )
+    assets: str = Field(
+        "auto",
+        description="Where pictures go: `branch`, `branch:NAME`, `s3://…`, `gs://…`, `az://…` or `none`;"
+        " `auto` is the branch where the token may write, else Mermaid.",
+    )
+    assets_keep: str = Field(
+        "90 days",
+        description="How long the branch keeps a picture that no open pull request shows, or `forever`.",
+    )
+    assets_signed: str = Field(
+        "",
+        description="How long addresses in a bucket are signed for, such as `7 days`; empty where it is"
+        " public.",
+    )
     fail_on: Literal["fail", "warn", "never"] = Field(
         "fail", description="Which verdict fails the step: `fail`, `warn` or `never`."
     )
@@ -88,7 +106,20 @@ class Inputs(BaseModel):
         description="The revision to compare with; the pull request's base, else the parent commit,"
         " where empty.",
     )
-    report: str = Field("", description="The Markdown file that `comment` publishes.")
+    report: str = Field("", description="The Markdown file that `comment`, `check` and `pr` publish.")
+    files: Names = Field(
+        (), description="What `pr` commits: files, folders or globs; `dvc.lock` where empty."
+    )
+    merge: Literal["", "merge", "rebase", "squash"] = Field(
+        "",
+        description="How GitHub merges the pull request of `pr` once its checks have passed: `merge`,"
+        " `rebase` or `squash`; empty leaves it to people.",
+    )
+    from_run: str = Field(
+        "",
+        description="In a `workflow_run` job: the run whose report `comment` publishes, "
+        "`${{ github.event.workflow_run.id }}`.",
+    )
 
 
 #: The inputs that only some modes read; all others are every mode's.
@@ -99,7 +130,10 @@ USED_BY: dict[str, tuple[str, ...]] = {
     "data": ("pull", "stats"),
     "label": ("stats",),
     "base": ("stats",),
-    "report": ("comment",),
+    "report": ("comment", "check", "pr"),
+    "files": ("pr",),
+    "merge": ("pr",),
+    "from-run": ("comment",),
 }
 
 #: Each input by the name that users type.

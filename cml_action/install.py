@@ -99,15 +99,24 @@ def asked_for(environ: Mapping[str, str]) -> tuple[str, ...]:
         where = str(given.get("working-directory") or ".")
     except (json.JSONDecodeError, AttributeError):
         return ("base",)
-    return families_of(modes, Path(environ.get("GITHUB_WORKSPACE", "."), where))
+    return families_of(modes, Path(environ.get("GITHUB_WORKSPACE", "."), where), _schemes(given))
 
 
-def families_of(modes: Iterable[str], project: Path) -> tuple[str, ...]:
-    """Return the families that modes need in a project, whose remotes decide too; unknown modes need none."""
+def families_of(modes: Iterable[str], project: Path, schemes: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the families that modes need; unknown modes need none.
+
+    :param project: its DVC remotes decide too.
+    :param schemes: of other storages that are used.
+    """
     families = {family for mode in modes for family in FAMILIES.get(mode, ())}
-    if "pull" in families:
-        families |= {REMOTES[scheme] for scheme in remote_schemes(project) if scheme in REMOTES}
-    return ("base", *sorted(families))
+    used = {*schemes, *(remote_schemes(project) if "pull" in families else ())}
+    return ("base", *sorted(families | {REMOTES[scheme] for scheme in used if scheme in REMOTES}))
+
+
+def _schemes(given: Mapping[str, object]) -> set[str]:
+    """Return the kind of storage that pictures go to."""
+    scheme = str(given.get("assets") or "").partition("://")[0]
+    return {"azure" if scheme == "az" else scheme}
 
 
 def ensure(families: Sequence[str], locks: Path, environ: Mapping[str, str], log: Log) -> Path:

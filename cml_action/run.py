@@ -12,6 +12,7 @@ from cml_action.credentials import prepared
 from cml_action.edge import guarded, own_fault, trace
 from cml_action.errors import CmlActionError
 from cml_action.job import open_job
+from cml_action.publish.assets import check_assets
 from cml_action.publish.place import find_place
 from cml_action.publish.publisher import publish
 from cml_action.report import Check, Report
@@ -33,6 +34,12 @@ def run(inputs: Inputs, environ: Mapping[str, str], log: Log) -> int:
     job = open_job(inputs, environ, log)
     try:
         place = find_place(job.event, inputs.comment)
+        check_assets(inputs.assets, keep=inputs.assets_keep, signed=inputs.assets_signed)
+        if inputs.from_run:
+            from cml_action.fromrun import with_source
+
+            job, found = with_source(job)
+            place = found if inputs.comment == "auto" else place
         os.environ.update(prepared(environ, job.private))  # storages' clients read it, deep inside
         report, seconds, stopped = _modes(job)
         unpublished = publish(report, job, place, environ, seconds)

@@ -90,6 +90,14 @@ def open_store(
     raise UsageError(f"The input `assets` is `{asked}`.", f"Allowed are {_ALLOWED}.")
 
 
+def check_assets(asked: str, *, keep: str, signed: str) -> None:
+    """Check the inputs before anything runs.
+
+    :raises UsageError: one says something that nothing can be made of.
+    """
+    open_store(asked, None, keep=keep, signed=signed)
+
+
 def parse_days(text: str, input_name: str) -> int | None:
     """Return a number of days; None for `forever`.
 

@@ -51,7 +51,7 @@ _NOT_FOUND, _CONFLICT, _UNPROCESSABLE = 404, 409, 422
 _MONTH = re.compile(r"(\d{4})-(\d{2})")
 _DOING = "store pictures on the branch `{}`"
 
-_LOOK = """
+LOOK = """
 query($owner: String!, $name: String!, $ref: String!, $root: String!, $folder: String!) {
   repository(owner: $owner, name: $name) {
     ref(qualifiedName: $ref) { target { oid } }
@@ -59,7 +59,7 @@ query($owner: String!, $name: String!, $ref: String!, $root: String!, $folder: S
     folder: object(expression: $folder) { ... on Tree { entries { name } } }
   }
 }"""
-_COMMIT = """
+COMMIT = """
 mutation($input: CreateCommitOnBranchInput!) {
   createCommitOnBranch(input: $input) { commit { oid } }
 }"""
@@ -167,7 +167,7 @@ class BranchStore:
             owner, name = self._full_name.split("/")
             ref = f"refs/heads/{self._branch}"
             found = self._ask(
-                _LOOK,
+                LOOK,
                 {"owner": owner, "name": name, "ref": ref, "root": f"{ref}:", "folder": f"{ref}:{month}"},
             )
             if found is not None:
@@ -250,7 +250,7 @@ class BranchStore:
                 "deletions": [{"path": path} for path in old],
             },
         }
-        return self._ask(_COMMIT, {"input": sent}) is not None
+        return self._ask(COMMIT, {"input": sent}) is not None
 
     def _expired(self, seen: _Seen) -> list[str]:
         """Return files of months that are long over, without those that an open pull request shows.

@@ -59,10 +59,11 @@ def normalised(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def find(text: str) -> tuple[Found, ...]:
-    """Return the local pictures of a text, in their order; code, comments and web addresses hold none.
+def find(text: str, *, remote: bool = False) -> tuple[Found, ...]:
+    """Return the local pictures of a text, in their order; code and comments hold none.
 
     :param text: with line ends as `normalised` leaves them.
+    :param remote: also those of the web.
     """
     if "![" not in text and "<" not in text:  # parsing a large text takes seconds
         return ()
@@ -80,7 +81,7 @@ def find(text: str) -> tuple[Found, ...]:
         elif token.type == "html_block" and token.map:
             found += lines.carried(token, _tags(token.content))
         before = token.type
-    return tuple(each for each in found if _is_local(each.address))
+    return tuple(each for each in found if remote or _is_local(each.address))
 
 
 def replaced(text: str, pieces: Iterable[tuple[Found, str]]) -> str:
