@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def publish(asked: Asked, environ: Mapping[str, str], log: Log) -> str:  # noqa: ARG001 -- as all commands
     """Store one file, and return its address, or the Markdown that shows it."""
-    from cml_action.publish.assets import open_store
+    from cml_action.cml.pictures import store_at
     from cml_action.publish.pictures import MOST_BYTES, load
 
     path = Path(asked.arguments[0])
@@ -38,7 +38,7 @@ def publish(asked: Asked, environ: Mapping[str, str], log: Log) -> str:  # noqa:
         if not ending:
             raise UsageError(f"`--mime-type` is `{asked.text('mime-type')}`.", "It reads like `image/png`.")
         asset = replace(asset, kind=ending.lstrip("."))
-    store = open_store(asked.text("url") or "auto", find(asked, environ).connect())
+    store = store_at(asked.text("url"), "url", find(asked, environ).connect())
     if store is None:
         raise UsageError("`--url` is `none`: nothing would be published.", "Leave it out.")
     address = store.put([asset])[asset.digest]

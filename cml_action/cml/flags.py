@@ -147,7 +147,6 @@ _COMMENT = (
         help="Leave no watermark; the comment can then not be updated.",
         kind="switch",
         hidden=True,
-        conflicts=("watermark-title",),
     ),
     Flag(
         name="watermark-title",

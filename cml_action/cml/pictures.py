@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cml_action.errors import UsageError
 from cml_action.publish.assets import StoreRefusedError, open_store
 from cml_action.publish.pictures import collect, shown
 from cml_action.report import Markdown, Report, Section, Text
@@ -14,6 +15,22 @@ if TYPE_CHECKING:
     from github.Repository import Repository
 
     from cml_action.log import Log
+    from cml_action.publish.assets import Store
+
+
+def store_at(address: str, flag: str, repo: Repository) -> Store | None:
+    """Return the store that a flag names: the assets branch where it is empty.
+
+    :raises UsageError: it is no such address.
+    """
+    try:
+        return open_store(address or "auto", repo)
+    except UsageError:
+        raise UsageError(
+            f"`--{flag}` is `{address}`.",
+            "It is the address of a CML asset server (`https://…`), or of a bucket (`s3://…`, `gs://…`,"
+            " `az://…`).",
+        ) from None
 
 
 def published(text: str, folder: Path, root: Path, *, asked: str, repo: Repository, log: Log) -> str:
@@ -29,7 +46,7 @@ def published(text: str, folder: Path, root: Path, *, asked: str, repo: Reposito
     gallery = collect(report, root, log)
     addresses: dict[str, str] = {}
     if gallery.pictures:
-        store = open_store(asked or "auto", repo)
+        store = store_at(asked, "publish-url", repo)
         try:
             addresses = dict(store.put(gallery.pictures)) if store else {}
         except StoreRefusedError as error:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from github.Repository import Repository
+
     from cml_action.cml.asked import Asked
     from cml_action.log import Log
     from cml_action.publish.pullrequest import Content, Merge
@@ -41,6 +43,8 @@ def create(asked: Asked, environ: Mapping[str, str], log: Log) -> str:
     if not asked.text("target-branch") and is_own_branch(base):
         log.notice(f"`{base}` is the branch of such a pull request itself: nothing to do.")
         return ""
+    if asked.text("target-branch"):
+        _look_at(repo, base)
     files = _files(where.folder, root, asked.arguments, log)
     if asked.arguments and not files:
         log.warning("No changed file matches. Nothing to do.", title="cml pr create")
@@ -74,6 +78,21 @@ def create(asked: Asked, environ: Mapping[str, str], log: Log) -> str:
     if done.reason:
         log.warning(done.reason, title="cml pr create")
     return f"[CML's Pull Request]({done.url})" if asked.on("md") and done.url else done.url
+
+
+def _look_at(repo: Repository, branch: str) -> None:
+    """Make sure that a branch is there."""
+    from github import UnknownObjectException
+
+    from cml_action.github import github_errors
+
+    with github_errors(f"look at the branch {branch}"):
+        try:
+            repo.get_branch(branch)
+        except UnknownObjectException:
+            raise UsageError(
+                f"There is no branch `{branch}` (`--target-branch`).", "Name one that exists."
+            ) from None
 
 
 def _body(where: Where, sha: str) -> str:
