@@ -117,8 +117,8 @@ class Inputs(BaseModel):
     )
     from_run: str = Field(
         "",
-        description="In a `workflow_run` job: the run whose report `comment` publishes, "
-        "`${{ github.event.workflow_run.id }}`.",
+        description="In a `workflow_run` job: the number of the run whose report `comment` publishes,"
+        " `github.event.workflow_run.id`.",
     )
 
 
