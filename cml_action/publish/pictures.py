@@ -261,7 +261,7 @@ def _path(address: str, folder: Path, root: Path) -> Path:
         inside = real.is_relative_to(root)
         is_there, is_folder = real.exists(), real.is_dir()
         size = real.stat().st_size if is_there else 0
-    except (OSError, ValueError):  # longer than a path can be, a NUL in it, or links in a circle
+    except (OSError, ValueError, RuntimeError):  # too long, a NUL in it, or links in a circle
         inside, is_there = True, False
     if not inside:
         raise UsageError(
