@@ -7,6 +7,7 @@ starts itself (`dvc repro`) finds the user's own PATH and environment, as it was
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +17,10 @@ sys.path.insert(0, str(HERE))
 
 from cml_action.errors import CmlActionError  # noqa: E402 -- needs the path above
 
+_BUCKET = re.compile(r"(?:--[A-Za-z-]+=)?(s3|gs|az)://")
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 def main(program: str, words: Sequence[str]) -> int:
@@ -28,26 +31,30 @@ def main(program: str, words: Sequence[str]) -> int:
 
         return int(dvc(list(words)) or 0)
     if program == "cml-action":
-        complete(words)
+        complete(modes=words[:2])
         from cml_action.cli import main as cml_action
 
         cml_action()
     else:
+        given = (*words, os.environ.get("CML_COMMENT_PUBLISH_URL", ""))
+        if schemes := {found[1] for word in given if (found := _BUCKET.match(word))}:
+            complete(schemes=schemes)
         from cml_action.cml.line import main as cml
 
         cml()
     return 0
 
 
-def complete(words: Sequence[str]) -> None:
-    """Install what the modes named on the command line need and `mode: setup` did not bring."""
+def complete(*, modes: Iterable[str] = (), schemes: Iterable[str] = ()) -> None:
+    """Install what modes, or storages that pictures go to, need and `mode: setup` did not bring."""
     from cml_action.install import ensure, families_of
     from cml_action.log import Log
 
-    named = (part.strip() for word in words[:2] for part in word.replace("\n", ",").split(","))
+    named = (part.strip() for word in modes for part in word.replace("\n", ",").split(","))
+    used = {"azure" if scheme == "az" else scheme for scheme in schemes}
     log = Log(runner=os.environ.get("GITHUB_ACTIONS") == "true", stream=sys.stderr)
     try:
-        ensure(families_of(named, Path.cwd()), HERE / "requirements", os.environ, log)
+        ensure(families_of(named, Path.cwd(), used), HERE / "requirements", os.environ, log)
     except CmlActionError as error:
         log.error(str(error), title="cml-action")
         sys.exit(error.exit_code)

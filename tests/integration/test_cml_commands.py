@@ -105,6 +105,26 @@ def test_a_token_that_may_not_make_checks_is_told_what_it_needs(
     assert check_runs(fresh) == []
 
 
+def test_from_a_fork_nothing_is_written_and_the_step_is_green(
+    fresh: Fresh, emulator: Emulator, proxy: Proxy, tmp_path: Path
+) -> None:
+    event = fresh.pull_request_event()
+    event["pull_request"]["head"]["repo"] = {"full_name": "someone/fork"}  # type: ignore[index]
+    token = emulator.workflow_token(contents="read", checks="read", pull_requests="read")
+    step = step_of(fresh, emulator, tmp_path, event=("pull_request", event), url=proxy.url, token=token)
+    step.write("report.md", "Accuracy 0.9\n")
+    git(step, "init", "--quiet")
+
+    check = step.cml_here("check", "create", "report.md")
+    pull = step.cml_here("pr", "create", "report.md")
+
+    assert (check.code, check.out, pull.code, pull.out) == (0, "", 0, ""), check.said + pull.said
+    assert "No check run was created" in check.said
+    assert "may not do that" in pull.said
+    assert check_runs(fresh) == []
+    assert fresh.repo.get_pulls().totalCount == 1
+
+
 def test_changed_files_become_a_pull_request_whose_address_is_printed(step: Terminal, fresh: Fresh) -> None:
     write(
         step.folder,

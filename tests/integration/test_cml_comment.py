@@ -283,6 +283,15 @@ def test_a_pull_request_from_a_fork_is_green_and_its_report_is_in_the_summary(
         assert "Accuracy 0.9" in summary.read()
 
 
+@pytest.mark.parametrize(("level", "said"), [("debug", True), ("warn", True), ("error", False)])
+def test_the_level_of_the_log_decides_what_is_said(step: Terminal, level: str, *, said: bool) -> None:
+    done = step.cml_here("--log", level, "comment", "create", "--pr", "report.md")
+
+    assert done.code == 0
+    assert done.out.startswith("http")
+    assert ("Deprecated" in done.said) is said
+
+
 def until(holds: Callable[[], bool]) -> bool:
     end = time.monotonic() + 30
     while time.monotonic() < end:
