@@ -1,4 +1,4 @@
-"""Commands of CML that cannot be honoured: each says so by name, and what replaces it."""
+"""What of CML cannot be honoured: it says so by name, and what replaces it."""
 
 from __future__ import annotations
 
@@ -19,15 +19,4 @@ def runner(asked: Asked, environ: Mapping[str, str], log: Log) -> NoReturn:  # n
         "`cml runner launch` is not here: cml-action launches no machines, and no runner was started.",
         "Use SkyPilot (`sky launch runner.yaml`), GitHub's larger runners or the Actions Runner Controller:"
         " docs/self-hosted-runners.md has a recipe, and what each of CML's flags becomes.",
-    )
-
-
-def tensorboard(asked: Asked, environ: Mapping[str, str], log: Log) -> NoReturn:  # noqa: ARG001
-    """Refuse `cml tensorboard connect`."""
-    raise UsageError(
-        "`cml tensorboard connect` cannot work: TensorBoard.dev was shut down on 1 January 2024,"
-        " and nothing was uploaded.",
-        "Write the curves to a CSV file, one row an epoch, and name it in cml.yaml"
-        " (`training: {history: history.csv}`): `mode: metrics` draws it in the report."
-        " Or save a figure, and use `cml image add FILE`.",
     )

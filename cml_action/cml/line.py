@@ -35,7 +35,7 @@ _GROUPS = {
     "repo": "Prepare the Git repository.",
     "metrics": "Add metrics to the next report.",
     "image": "Add pictures to the next report.",
-    "tensorboard": "Shut down with TensorBoard.dev.",
+    "tensorboard": "Charts of event files; TensorBoard.dev itself was shut down.",
     "runner": "Not here: what launches self-hosted runners now.",
 }
 _LEVELS = ("debug", "info", "warn", "error")

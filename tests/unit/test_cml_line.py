@@ -160,7 +160,8 @@ def test_help_shows_each_flag_that_cml_showed_with_its_default(command: Command)
         (["asset", "publish", "a.png", "--gitlab-uploads"], "`--gitlab-uploads` is not available on GitHub."),
         (["runner", "--cloud", "aws", "--cloud-gpu=v100", "--single"], "`cml runner launch` is not here"),
         (["runner", "launch", "--labels", "gpu"], "docs/self-hosted-runners.md"),
-        (["tensorboard", "connect", "-c", "{}", "--logdir", "x"], "was shut down on 1 January 2024"),
+        (["tensorboard", "connect", "-c", "{}"], "was shut down on 1 January 2024"),
+        (["tensorboard-dev", "--logdir", "nowhere"], "`nowhere` (`--logdir`) is no folder."),
     ],
 )
 def test_what_cannot_be_done_is_said_by_name_with_exit_code_2(words: list[str], sentence: str) -> None:
