@@ -19,13 +19,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: What each command takes without naming it: `cml-action stats data/train.csv`.
-_ARGUMENTS = {"run": "mode", "pull": "targets", "stats": "data", "gate": "model", "comment": "report"}
+_ARGUMENTS = {
+    "run": "mode",
+    "pull": "targets",
+    "stats": "data",
+    "gate": "model",
+    "comment": "report",
+    "check": "report",
+    "pr": "files",
+}
 _HELP = {
     "run": "Run several modes in order, into one report.",
+    "setup": "Put cml, cml-action and dvc on the PATH of a job's later steps.",
     "pull": "Fetch the data that DVC tracks.",
     "stats": "Profile data sets and compare them with the base.",
     "gate": "Test a model beside the one in production.",
     "comment": "Publish a Markdown file of your own.",
+    "check": "Publish a Markdown file as a check run.",
+    "pr": "Propose files of the workspace in a pull request.",
 }
 #: Options that the environment may give: a token has no place in a list of processes.
 _VARIABLES = {"github-token": "GITHUB_TOKEN"}
@@ -85,7 +96,7 @@ def _parameter(command: str, field: str) -> inspect.Parameter:
     info = FIELDS[field]
     many = isinstance(info.default, tuple) or field == "mode"
     meaning = (info.description or "").replace("`", "")
-    if _ARGUMENTS[command] == field:
+    if _ARGUMENTS.get(command) == field:
         shape: Any = typer.Argument(help=meaning, show_default=False)
     else:
         shown = info.default if isinstance(info.default, str) and info.default else False

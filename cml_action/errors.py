@@ -6,7 +6,11 @@ where the situation is known and shown once, at the edge of the program.
 
 from __future__ import annotations
 
-from typing import ClassVar
+import difflib
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class CmlActionError(Exception):
@@ -47,3 +51,9 @@ class OutsideError(CmlActionError):
     """Something outside failed after its retries: network, remote, registry, GitHub, the disk."""
 
     exit_code = 3
+
+
+def suggestion(found: str, known: Iterable[str]) -> str:
+    """Return ` Did you mean …?` where one of the known names is close to the one found."""
+    close = difflib.get_close_matches(found, list(known), n=1)
+    return f" Did you mean `{close[0]}`?" if close else ""

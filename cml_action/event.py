@@ -94,7 +94,12 @@ def pull_request_number(event: Event) -> int | None:
 
 def head_revision(event: Event) -> str:
     """Return the revision that people mean: a pull request's last commit, not its merge commit."""
-    return _text(event, "pull_request", "head", "sha") or _text(event, "merge_group", "head_sha") or event.sha
+    return (
+        _text(event, "pull_request", "head", "sha")
+        or _text(event, "merge_group", "head_sha")
+        or _text(event, "workflow_run", "head_sha")  # the run that was waited for, not the default branch
+        or event.sha
+    )
 
 
 def base_revision(event: Event) -> str:
@@ -113,6 +118,11 @@ def base_name(event: Event) -> str:
     """Return the branch that `base_revision` is of; nothing where the event does not say."""
     name = _text(event, "pull_request", "base", "ref") or _text(event, "merge_group", "base_ref")
     return name.removeprefix("refs/heads/")
+
+
+def head_name(event: Event) -> str:
+    """Return the branch that the run works on: a pull request's own; `refs/tags/…` where it is a tag."""
+    return _text(event, "pull_request", "head", "ref") or event.ref.removeprefix("refs/heads/")
 
 
 def is_fork(event: Event) -> bool:

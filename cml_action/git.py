@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import os
+import re
 import subprocess
 import tarfile
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cml_action.errors import OutsideError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 _QUICK_S, _NETWORK_S = 30.0, 120.0
@@ -21,6 +23,11 @@ def toplevel(folder: Path) -> Path | None:
     """Return the root of the work tree that the folder lies in."""
     found = _ask(folder, "rev-parse", "--show-toplevel")
     return folder.__class__(found) if found else None
+
+
+def remote_url(folder: Path, name: str) -> str | None:
+    """Return the address of a remote, also in a clone that belongs to somebody else (a container's job)."""
+    return _ask(folder, "-c", "safe.directory=*", "config", "--get", f"remote.{name}.url")
 
 
 def commit_of(folder: Path, revision: str) -> str | None:
@@ -39,15 +46,8 @@ def fetch_commit(folder: Path, commit: str, *, token: str, server_url: str) -> b
     `actions/checkout` leaves a clone of depth 1 in which the base of a pull request is missing. The token
     travels in the environment (`GIT_CONFIG_*`, Git 2.31), where a list of processes does not show it.
     """
-    settings = {"GIT_TERMINAL_PROMPT": "0"}
-    if token:
-        word = base64.b64encode(f"x-access-token:{token}".encode()).decode()
-        settings |= {
-            "GIT_CONFIG_COUNT": "1",
-            "GIT_CONFIG_KEY_0": f"http.{server_url.rstrip('/')}/.extraheader",
-            "GIT_CONFIG_VALUE_0": f"AUTHORIZATION: basic {word}",
-        }
-    for environment in ({"GIT_TERMINAL_PROMPT": "0"}, settings):  # as checked out, then with our own token
+    # As checked out, then with our own token.
+    for environment in ({"GIT_TERMINAL_PROMPT": "0"}, _settings(token, server_url)):
         _ask(
             folder,
             *("fetch", "--quiet", "--no-tags", "--depth=1", "--end-of-options", "origin", commit),
@@ -57,6 +57,99 @@ def fetch_commit(folder: Path, commit: str, *, token: str, server_url: str) -> b
         if commit_of(folder, commit):
             return True
     return False
+
+
+def current_branch(folder: Path) -> str | None:
+    """Return the branch that is checked out; None for none."""
+    return _ask(folder, "branch", "--show-current")
+
+
+def changed(folder: Path, pathspecs: Sequence[str]) -> list[str]:
+    """Return the files that are new or not as they were committed, by their path from the root.
+
+    :param pathspecs: relative to the folder; files that Git ignores, and those that are gone, are left out.
+    """
+    done = _run(
+        folder, "status", "--porcelain", "-z", "--untracked-files=all", "--no-renames", "--", *pathspecs
+    )
+    if done.returncode:
+        raise UsageError(f"`git status` failed ({_last_line(done.stderr)}).", "Check the globs.")
+    entries = [entry for entry in done.stdout.decode(errors="surrogateescape").split("\0") if entry]
+    return sorted(entry[3:] for entry in entries if "D" not in entry[:2])
+
+
+def stored(root: Path, name: str) -> bytes:
+    """Return a file as Git would store it: line ends and filters (`.gitattributes`) applied."""
+    digest = _ask(root, "hash-object", "-w", "--", name)
+    done = _run(root, "cat-file", "blob", digest or "")
+    if not digest or done.returncode:
+        raise OutsideError(f"Git could not read `{name}`.", "Check that it can be read.")
+    return done.stdout
+
+
+def push(folder: Path, branch: str, url: str, *, token: str, server_url: str) -> None:
+    """Push what is checked out to a branch.
+
+    :raises OutsideError: with Git's own words.
+    """
+    words = ("push", "--quiet", url, f"HEAD:refs/heads/{branch}")
+    done = _run(folder, *words, environment=_settings(token, server_url), timeout_s=_NETWORK_S)
+    if done.returncode:
+        raise OutsideError(
+            f"`git push` to {branch} failed ({_last_line(done.stderr)}).",
+            "Check that the token has `contents: write`, and that the branch may be pushed to.",
+        )
+
+
+def is_executable(path: Path) -> bool:
+    """Whether Git would mark the file as a program."""
+    return os.name != "nt" and bool(path.stat().st_mode & 0o100)
+
+
+def configure(folder: Path, *words: str) -> None:
+    """Set a value of the clone's configuration (`git config`).
+
+    :raises OutsideError: where Git refuses; the value is not shown.
+    """
+    done = _run(folder, "config", *words)
+    if done.returncode:
+        raise OutsideError(
+            f"`git config {next(word for word in words if not word.startswith('--'))}` failed.",
+            "Check that the clone's `.git/config` can be written.",
+        )
+
+
+def fetch(folder: Path, *words: str) -> None:
+    """Fetch as asked.
+
+    :raises OutsideError: with Git's own words.
+    """
+    done = _run(folder, "fetch", *words, environment={"GIT_TERMINAL_PROMPT": "0"}, timeout_s=_NETWORK_S)
+    if done.returncode:
+        raise OutsideError(
+            f"`git fetch` failed ({_last_line(done.stderr)}).", "Check the token and the remote."
+        )
+
+
+def _last_line(said: bytes) -> str:
+    lines = [line for line in said.decode(errors="replace").splitlines() if line.strip()]
+    return re.sub(r"://[^/@\s]*@", "://***@", lines[-1].strip()) if lines else "no words"
+
+
+def _settings(token: str, server_url: str) -> dict[str, str]:
+    """Return variables that give Git a token; the header that `actions/checkout` left counts no more."""
+    settings = {"GIT_TERMINAL_PROMPT": "0"}
+    if token:
+        word = base64.b64encode(f"x-access-token:{token}".encode()).decode()
+        key = f"http.{server_url.rstrip('/')}/.extraheader"
+        settings |= {
+            "GIT_CONFIG_COUNT": "2",
+            "GIT_CONFIG_KEY_0": key,
+            "GIT_CONFIG_VALUE_0": "",
+            "GIT_CONFIG_KEY_1": key,
+            "GIT_CONFIG_VALUE_1": f"AUTHORIZATION: basic {word}",
+        }
+    return settings
 
 
 def differs(folder: Path, commit: str, name: str) -> bool:

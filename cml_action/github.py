@@ -10,6 +10,7 @@ import json
 import math
 import time
 from datetime import datetime, timedelta, timezone
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ from cml_action.errors import OutsideError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
     from types import TracebackType
 
     from urllib3 import HTTPResponse, Retry
@@ -132,6 +134,35 @@ def _asked_to_wait(response: HTTPResponse) -> int:
     if response.headers.get("X-RateLimit-Remaining") == "0" and reset.isdigit():
         return max(1, math.ceil(int(reset) - time.time()) + 1)  # some time within that second
     return 0
+
+
+def download(url: str, token: str, path: Path, *, most_bytes: int) -> bool:
+    """Bring a file; False where it is larger than allowed, whatever was said of its size.
+
+    GitHub answers with the address of a storage of its own, which is not shown the token (`requests` drops
+    it when another host is asked).
+
+    :raises OutsideError: it cannot be had.
+    """
+    headers = {"Authorization": f"Bearer {token}", "Accept": "application/vnd.github+json"}
+    with github_errors("fetch the artifact"), requests.Session() as session:
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, requests.adapters.HTTPAdapter(max_retries=_Retry(patience_s=PATIENCE_S)))
+        return complete(lambda: _written_to(session, url, headers, path, most_bytes))
+
+
+def _written_to(
+    session: requests.Session, url: str, headers: dict[str, str], path: Path, most_bytes: int
+) -> bool:
+    with session.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as answer, path.open("wb") as file:
+        if answer.status_code != HTTPStatus.OK:
+            raise GithubException(answer.status_code, {"message": answer.reason}, dict(answer.headers))
+        for chunk in answer.iter_content(1 << 16):
+            most_bytes -= len(chunk)
+            if most_bytes < 0:
+                return False
+            file.write(chunk)
+    return True
 
 
 def complete(action: Callable[[], Done]) -> Done:

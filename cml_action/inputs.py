@@ -6,18 +6,17 @@ these fields, and a test holds `action.yml` and the README's table against them.
 
 from __future__ import annotations
 
-import difflib
 import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, SecretStr, ValidationError
 
-from cml_action.errors import UsageError
+from cml_action.errors import UsageError, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-Mode: TypeAlias = Literal["pull", "stats", "gate", "comment"]
+Mode: TypeAlias = Literal["setup", "pull", "stats", "gate", "comment", "check", "pr"]
 MODES: tuple[str, ...] = Mode.__args__  # type: ignore[attr-defined]
 _NAMED_MODES = ", ".join(f"`{mode}`" for mode in MODES)
 
@@ -67,6 +66,24 @@ class Inputs(BaseModel):
         description="Where the report is commented: `auto` (the pull request, where there is one), `false`,"
         " `pr`, `pr/42`, `commit`, `commit/SHA`, `issue/7`.",
     )
+    check: Literal["true", "false"] = Field(
+        "false",
+        description="Whether a check run with annotations is made as well: `true` or `false`.",
+    )
+    assets: str = Field(
+        "auto",
+        description="Where pictures go: `branch`, `branch:NAME`, `s3://…`, `gs://…`, `az://…` or `none`;"
+        " `auto` is the branch where the token may write, else Mermaid.",
+    )
+    assets_keep: str = Field(
+        "90 days",
+        description="How long the branch keeps a picture that no open pull request shows, or `forever`.",
+    )
+    assets_signed: str = Field(
+        "",
+        description="How long addresses in a bucket are signed for, such as `7 days`; empty where it is"
+        " public.",
+    )
     fail_on: Literal["fail", "warn", "never"] = Field(
         "fail", description="Which verdict fails the step: `fail`, `warn` or `never`."
     )
@@ -109,7 +126,20 @@ class Inputs(BaseModel):
         description="Interpreter in which the model is loaded and run; `python` on the PATH where empty.",
     )
     gates: str = Field("", description="YAML list of gates, added to those of `cml.yaml`.")
-    report: str = Field("", description="The Markdown file that `comment` publishes.")
+    report: str = Field("", description="The Markdown file that `comment`, `check` and `pr` publish.")
+    files: Names = Field(
+        (), description="What `pr` commits: files, folders or globs; `dvc.lock` where empty."
+    )
+    merge: Literal["", "merge", "rebase", "squash"] = Field(
+        "",
+        description="How GitHub merges the pull request of `pr` once its checks have passed: `merge`,"
+        " `rebase` or `squash`; empty leaves it to people.",
+    )
+    from_run: str = Field(
+        "",
+        description="In a `workflow_run` job: the number of the run whose report `comment` publishes,"
+        " `github.event.workflow_run.id`.",
+    )
 
 
 #: The inputs that only some modes read; all others are every mode's.
@@ -125,7 +155,10 @@ USED_BY: dict[str, tuple[str, ...]] = {
     "model-loader": ("gate",),
     "python": ("gate",),
     "gates": ("gate",),
-    "report": ("comment",),
+    "report": ("comment", "check", "pr"),
+    "files": ("pr",),
+    "merge": ("pr",),
+    "from-run": ("comment",),
 }
 
 #: Each input by the name that users type.
@@ -169,12 +202,6 @@ def parse(given: Mapping[str, Any]) -> Inputs:
         return Inputs.model_validate(asked)
     except ValidationError as error:
         raise _explain(error) from None
-
-
-def suggestion(found: str, known: Iterable[str]) -> str:
-    """Return ` Did you mean …?` where one of the known names is close to the one found."""
-    close = difflib.get_close_matches(found, list(known), n=1)
-    return f" Did you mean `{close[0]}`?" if close else ""
 
 
 def _allowed(names: Iterable[str], lead: str = "Known are") -> str:

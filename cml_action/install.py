@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.util
 import json
 import os
 import platform
@@ -35,9 +36,10 @@ if TYPE_CHECKING:
 
     from cml_action.log import Log
 
-#: What each mode needs on top of `base`. `stats` compares with the base revision, which it reads through DVC;
-#: `gate` pulls the model and its data set.
+#: What each mode needs on top of `base`. `setup` puts DVC on the PATH; `stats` reads the base revision, with
+#: which it compares, through DVC; `gate` pulls the model and its data set.
 FAMILIES: dict[str, tuple[str, ...]] = {
+    "setup": ("pull",),
     "pull": ("pull",),
     "stats": ("stats", "pull"),
     "gate": ("gate", "pull"),
@@ -99,13 +101,27 @@ def asked_for(environ: Mapping[str, str]) -> tuple[str, ...]:
         where = str(given.get("working-directory") or ".")
     except (json.JSONDecodeError, AttributeError):
         return ("base",)
-    families = {family for mode in modes for family in FAMILIES.get(mode, ())}
-    if "gate" in modes:
-        families |= _library(given, environ)
-    if "pull" in families:
-        project = Path(environ.get("GITHUB_WORKSPACE", "."), where)
-        families |= {REMOTES[scheme] for scheme in remote_schemes(project) if scheme in REMOTES}
-    return ("base", *sorted(families))
+    more = _library(given, environ) if "gate" in modes else set()
+    return families_of(modes, Path(environ.get("GITHUB_WORKSPACE", "."), where), _schemes(given), more)
+
+
+def families_of(
+    modes: Iterable[str], project: Path, schemes: Iterable[str] = (), more: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """Return the families that modes need; unknown modes need none.
+
+    :param project: its DVC remotes decide too.
+    :param schemes: of other storages that are used; `more`: families that are needed besides.
+    """
+    families = {*more, *(family for mode in modes for family in FAMILIES.get(mode, ()))}
+    used = {*schemes, *(remote_schemes(project) if "pull" in families else ())}
+    return ("base", *sorted(families | {REMOTES[scheme] for scheme in used if scheme in REMOTES}))
+
+
+def _schemes(given: Mapping[str, object]) -> set[str]:
+    """Return the kind of storage that pictures go to."""
+    scheme = str(given.get("assets") or "").partition("://")[0]
+    return {"azure" if scheme == "az" else scheme}
 
 
 def _library(given: Mapping[str, str], environ: Mapping[str, str]) -> set[str]:
@@ -232,7 +248,11 @@ def _uv(home: Path, lock: Path, environ: Mapping[str, str]) -> tuple[Path, dict[
         "PIP_REQUIRE_VIRTUALENV": "0",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     }
-    pip = [sys.executable, "-I", "-m", "pip"]
+    # The private interpreter, of which a launcher asks for more, has no pip; the one that it was made of has.
+    python = (
+        sys.executable if importlib.util.find_spec("pip") else getattr(sys, "_base_executable", "python3")
+    )
+    pip = [python, "-I", "-m", "pip"]
     with ThreadPoolExecutor() as aside:  # pip needs a third of a second to list its settings
         listing = aside.submit(_call, [*pip, "config", "list"], home, settings)
         if not _find_uv(home):

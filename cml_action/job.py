@@ -52,6 +52,7 @@ class Job:
     :param project: the folder in it that `working-directory` names.
     :param private: a folder of this run's own for what is passing; removed afterwards.
     :param reports: the folder that the report is left in.
+    :param path_file: where a step names folders for the PATH of later steps; None outside of a runner.
     """
 
     inputs: Inputs
@@ -61,6 +62,7 @@ class Job:
     project: Path
     private: Path
     reports: Path
+    path_file: Path | None
     log: Log
 
     @property
@@ -134,6 +136,7 @@ def open_job(inputs: Inputs, environ: Mapping[str, str], log: Log) -> Job:
         project=project,
         private=Path(tempfile.mkdtemp(prefix="cml-action-", dir=environ.get("RUNNER_TEMP"))),
         reports=_reports(environ, project, inputs),
+        path_file=Path(environ["GITHUB_PATH"]) if environ.get("GITHUB_PATH") else None,
         log=log,
     )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 Status: TypeAlias = Literal["pass", "warn", "fail", "error", "skip"]
 Verdict: TypeAlias = Literal["pass", "warn", "fail"]
@@ -143,9 +144,13 @@ class Figure:
 
 @dataclass(frozen=True)
 class Markdown:
-    """A user's own Markdown, published as they wrote it."""
+    """A user's own Markdown, published as they wrote it.
+
+    :param folder: where its relative addresses start; the workspace where it is None.
+    """
 
     text: str
+    folder: Path | None = None
 
 
 Block: TypeAlias = "Text | Table | Figure | Markdown"

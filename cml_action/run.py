@@ -6,42 +6,27 @@ import importlib
 import os
 import shutil
 import time
-import traceback
 from typing import TYPE_CHECKING
 
 from cml_action.credentials import prepared
-from cml_action.errors import CmlActionError, OutsideError
+from cml_action.edge import guarded, own_fault, trace
+from cml_action.errors import CmlActionError
 from cml_action.job import open_job
+from cml_action.publish.assets import check_assets
 from cml_action.publish.place import find_place
 from cml_action.publish.publisher import publish
 from cml_action.report import Check, Report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from cml_action.inputs import Inputs
     from cml_action.job import Job
     from cml_action.log import Log
 
+__all__ = ["guarded", "run"]
+
 _FAILING = {"fail": {"fail"}, "warn": {"warn", "fail"}, "never": set[str]()}
-INTERRUPTED = 130
-
-
-def guarded(work: Callable[[], int], log: Log) -> int:
-    """Do work at the edge of the program: every error becomes a message and an exit code."""
-    try:
-        return work()
-    except CmlActionError as error:
-        _trace(log)
-        log.error(str(error), path=error.path, line=error.line)
-        return error.exit_code
-    except KeyboardInterrupt:
-        log.line("Interrupted.")
-        return INTERRUPTED
-    except Exception as error:  # noqa: BLE001 -- nobody has to read a traceback
-        _trace(log)
-        log.error(str(_own_fault(error)))
-        return OutsideError.exit_code
 
 
 def run(inputs: Inputs, environ: Mapping[str, str], log: Log) -> int:
@@ -49,6 +34,12 @@ def run(inputs: Inputs, environ: Mapping[str, str], log: Log) -> int:
     job = open_job(inputs, environ, log)
     try:
         place = find_place(job.event, inputs.comment)
+        check_assets(inputs.assets, keep=inputs.assets_keep, signed=inputs.assets_signed)
+        if inputs.from_run:
+            from cml_action.fromrun import with_source
+
+            job, found = with_source(job)
+            place = found if inputs.comment == "auto" else place
         os.environ.update(prepared(environ, job.private))  # storages' clients read it, deep inside
         report, seconds, stopped = _modes(job)
         unpublished = publish(report, job, place, environ, seconds)
@@ -69,11 +60,11 @@ def _modes(job: Job) -> tuple[Report, dict[str, float], CmlActionError | None]:
             with job.log.group(f"cml-action: {name}"):
                 report += importlib.import_module(f"cml_action.modes.{name}").run(job)
         except CmlActionError as error:
-            _trace(job.log)
+            trace(job.log)
             return report + _stopped(name, error), seconds, error
         except Exception as error:  # noqa: BLE001 -- the report is published all the same
-            _trace(job.log)
-            fault = _own_fault(error)
+            trace(job.log)
+            fault = own_fault(error)
             return report + _stopped(name, fault), seconds, fault
         finally:
             seconds[name] = time.monotonic() - began
@@ -90,14 +81,3 @@ def _stopped(mode: str, error: CmlActionError) -> Report:
         line=error.line,
     )
     return Report(checks=(check,))
-
-
-def _own_fault(error: Exception) -> OutsideError:
-    return OutsideError(
-        f"cml-action met an error of its own: {type(error).__name__}: {error}",
-        "Run again with debug logging (or `--debug`), and please open an issue with what it prints.",
-    )
-
-
-def _trace(log: Log) -> None:
-    log.debug(traceback.format_exc())

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from cml_action.data import dvc_faults
 from cml_action.data.watch import watched
-from cml_action.errors import CmlActionError, OutsideError, UsageError
-from cml_action.inputs import suggestion
+from cml_action.errors import CmlActionError, OutsideError, UsageError, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

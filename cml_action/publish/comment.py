@@ -41,9 +41,8 @@ _UNSAFE = re.compile(r"[^\w .,:;/+()=%&-]")
 _RUN = re.compile(r"<!-- cml-action run=(\d+) attempt=(\d+) commit=[0-9a-f]* -->")
 # "GitHub's token formats": `ghs_` begins the token of an App's installation, GITHUB_TOKEN among them.
 _OF_AN_APP = "ghs_"
-
-
-_LATER = "a later run has left its comment already"
+#: Why a comment was left alone.
+LATER = "a later run has left its comment already"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,17 +96,17 @@ def marker(title: str) -> str:
 
 def _leave(repo: Repository, place: Place, title: str, body: str, event: Event) -> Left:
     if isinstance(place, PullRequestOfCommit):
-        place = _look_up(repo, place)
+        place = look_up(repo, place)
     if isinstance(place, Nowhere):
         return Left(outcome="skipped", reason=place.reason)
     thread: _Thread
     thread = repo.get_issue(place.number) if isinstance(place, Issue) else repo.get_commit(place.sha)
     mark = marker(title)
-    text = f"{mark}\n{_run_line(event)}\n{body}"
+    text = f"{mark}\n{run_line(event)}\n{body}"
 
-    found = _ours(repo, _marked(thread, mark))
-    if any(_run(comment) > _now(event) for comment in found):
-        return Left(outcome="skipped", url=found[0].html_url, reason=_LATER)
+    found = own_comments(repo, _marked(thread, mark))
+    if any(run_of(comment) > this_run(event) for comment in found):
+        return Left(outcome="skipped", url=found[0].html_url, reason=LATER)
     for kept in found:
         left = _update(kept, text)
         if left:
@@ -116,13 +115,15 @@ def _leave(repo: Repository, place: Place, title: str, body: str, event: Event) 
     return _create(thread, mark, text, event)
 
 
-def _run_line(event: Event) -> str:
+def run_line(event: Event) -> str:
+    """Return the hidden line that says which run left a comment, and for which commit."""
     sha = head_revision(event)
     commit = sha if re.fullmatch("[0-9a-f]*", sha) else ""
     return f"<!-- cml-action run={event.run_id} attempt={event.run_attempt} commit={commit} -->"
 
 
-def _look_up(repo: Repository, place: PullRequestOfCommit) -> Issue | Commit | Nowhere:
+def look_up(repo: Repository, place: PullRequestOfCommit) -> Issue | Commit | Nowhere:
+    """Ask GitHub for the open pull request of a commit; the commit itself, or nowhere, without one."""
     try:
         pulls = [
             pull.number
@@ -151,7 +152,7 @@ def _marked(thread: _Thread, mark: str) -> list[_Comment]:
     return sorted(found, key=lambda comment: comment.id)
 
 
-def _ours(repo: Repository, comments: Sequence[_Comment]) -> list[_Comment]:
+def own_comments(repo: Repository, comments: Sequence[_Comment]) -> list[_Comment]:
     """Return those of the token's own author; GitHub is asked who that is only where it matters."""
     if not comments:
         return []
@@ -187,7 +188,7 @@ def _create(thread: _Thread, mark: str, text: str, event: Event) -> Left:
         if _says(winner, text):
             left = Left(outcome="created", url=winner.html_url)
         else:
-            left = _update(winner, text) if _run(winner) < _now(event) else _lost(winner, event)
+            left = _update(winner, text) if run_of(winner) < this_run(event) else _lost(winner, event)
         if left:
             _remove([comment for comment in rivals if comment.id > winner.id])
             return left
@@ -196,8 +197,8 @@ def _create(thread: _Thread, mark: str, text: str, event: Event) -> Left:
 
 
 def _lost(winner: _Comment, event: Event) -> Left:
-    if _run(winner) > _now(event):
-        return Left(outcome="skipped", url=winner.html_url, reason=_LATER)
+    if run_of(winner) > this_run(event):
+        return Left(outcome="skipped", url=winner.html_url, reason=LATER)
     return Left(
         outcome="skipped",
         url=winner.html_url,
@@ -227,13 +228,13 @@ def _remove(comments: Sequence[_Comment]) -> None:
             comment.delete()
 
 
-def _run(comment: _Comment) -> tuple[float, float]:
+def run_of(comment: _Comment) -> tuple[float, float]:
     """Return the run and the attempt that a comment came from; later ones are higher."""
     lines = comment.body.splitlines()
     said = _RUN.fullmatch(lines[1]) if len(lines) > 1 else None
     return (int(said.group(1)), int(said.group(2))) if said else (-1, -1)
 
 
-def _now(event: Event) -> tuple[float, float]:
+def this_run(event: Event) -> tuple[float, float]:
     """Return this run and attempt. Outside of GitHub a person asks, now: that is later than any run."""
     return (event.run_id, event.run_attempt) if event.run_id else (math.inf, 0)

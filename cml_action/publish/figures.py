@@ -5,6 +5,7 @@ Imported only where there is something to draw: matplotlib belongs to the modes 
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ _MOST_BARS, _MOST_PANELS = 20, 60
 _LONGEST_NAME, _LONGEST_TITLE = 24, 26
 
 
+@functools.lru_cache(maxsize=64)  # a report shows a figure in several places
 def png(figure: Figure) -> bytes:
     """Draw a figure and return it as a PNG with a transparent background, two dots for each CSS pixel."""
     bars = [panel for panel in figure.panels if panel.categories]

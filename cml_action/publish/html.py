@@ -130,7 +130,7 @@ def _block(block: Block) -> str:
             return _table(block)
         case Figure():
             return _figure(block)
-        case Markdown(text):
+        case Markdown(text=text):
             return _markdown(text)
 
 

@@ -140,9 +140,10 @@ class Limit:
         return len(text) <= self.most and (not self.bytes or len(text.encode()) <= self.most)
 
 
-#: GitHub answers 422 beyond 65,536 characters; some of them are the comment's marker. It does not show a
-#: step's summary that is longer than 1 MiB.
+#: GitHub answers 422 beyond 65,536 characters, and 65,535 in a check run; some of them are the comment's
+#: marker. It does not show a step's summary that is longer than 1 MiB.
 COMMENT = Limit(most=65_536 - 1024)
+CHECK = Limit(most=65_535)
 SUMMARY = Limit(most=1024 * 1024, bytes=True)
 
 
@@ -227,7 +228,7 @@ def _block(block: Text | Table | Figure | Markdown) -> str:
             return table(block)
         case Figure():
             return mermaid.render(block)
-        case Markdown(text):
+        case Markdown(text=text):
             return text
 
 

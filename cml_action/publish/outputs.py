@@ -25,18 +25,20 @@ OUTPUTS = {
     "report-html": "path of the report as one self-contained HTML page, with pictures",
     "result": "path of `result.json`",
     "comment-url": "address of the comment, where one was left",
+    "check-url": "address of the check run, where one was made",
+    "pr-url": "address of the pull request that `pr` opened or updated",
     "model": "the model that was gated, as it was named",
     "model-digest": "its SHA-256, `sha256:…`",
     "verdict-file": "path of `verdict.json`, the evidence of `gate`",
 }
 
 
-def write(path: Path, text: str) -> None:
+def write(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all, beside its final place first."""
     part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)

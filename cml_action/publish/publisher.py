@@ -5,19 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cml_action.errors import CmlActionError
-from cml_action.publish import html, markdown, outputs, result
+from cml_action.publish import html, markdown, outputs, pictures, result
 from cml_action.publish.frame import Frame, heading, sorted_checks
-from cml_action.publish.place import Nowhere
+from cml_action.publish.hub import Hub
+from cml_action.report import Report
 from cml_action.secret import scrub
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cml_action.job import Job
+    from cml_action.publish.pictures import Gallery
     from cml_action.publish.place import Place
-    from cml_action.report import Report
 
-_NO_COMMENT = "No comment was written"
+#: Modes that show what a user wrote.
+_WRITTEN = {"comment", "check", "pr"}
+#: The folder of the report's pictures, beside it.
+_PICTURES = "pictures"
 
 
 def publish(
@@ -27,21 +31,36 @@ def publish(
 
     :return: the error that kept the report from being published whole, where there was one.
     """
+    step = environ.get("GITHUB_OUTPUT")
+    left = dict.fromkeys(outputs.OUTPUTS, "")
+    left |= {"verdict": report.verdict, "passed": str(report.verdict != "fail").lower()}
+    if report == Report():  # `setup` has nothing to say
+        if step:
+            outputs.append(step, outputs.output_lines(left))
+        return None
     frame = _frame(report, job, seconds)
-    left = _write_files(report, job, frame, seconds)
+    gallery = pictures.collect(report, job.workspace, job.log)
+    left |= _write_files(report, job, frame, seconds, gallery)
     _say(report, job, frame)
+    hub = Hub(job, place)
+    stored = hub.addresses(gallery)
+    shown = pictures.shown(report, gallery, lambda picture: stored.get(picture.digest, ""))
     summary = environ.get("GITHUB_STEP_SUMMARY")
     if summary:
-        text = markdown.render(report, frame, markdown.SUMMARY)
+        text = markdown.render(shown, frame, markdown.SUMMARY)
         outputs.append(summary, scrub(text, job.log.secrets))
-    left |= {**report.outputs, "verdict": report.verdict, "passed": str(report.verdict != "fail").lower()}
+    left |= report.outputs
     fault = None
-    try:
-        left["comment-url"] = _comment(report, job, place, frame)
-    except CmlActionError as error:
-        job.log.error(str(error), title="Comment")
-        fault = error
-    step = environ.get("GITHUB_OUTPUT")
+    for output, leave in (
+        ("comment-url", hub.comment),
+        ("check-url", hub.check),
+        ("pr-url", hub.pull_request),
+    ):
+        try:
+            left[output] = leave(shown, frame)
+        except CmlActionError as error:  # noqa: PERF203 -- one door that is shut closes no other
+            job.log.error(str(error), title=output.removesuffix("-url"))
+            fault = fault or error
     if step:
         outputs.append(step, outputs.output_lines(left))
     return fault
@@ -51,7 +70,7 @@ def _frame(report: Report, job: Job, seconds: Mapping[str, float]) -> Frame:
     event = job.event
     base = job.base if "base" in job.__dict__ else None  # asked for only where a mode compared
     # A user's own Markdown stands alone, as they wrote it.
-    bare = job.inputs.mode == ("comment",) and not job.inputs.title and not report.checks
+    bare = set(job.inputs.mode) <= _WRITTEN and not job.inputs.title and not report.checks
     return Frame(
         title="" if bare else job.title,
         repository_url=f"{event.server_url}/{event.repository}" if event.repository else "",
@@ -64,13 +83,19 @@ def _frame(report: Report, job: Job, seconds: Mapping[str, float]) -> Frame:
     )
 
 
-def _write_files(report: Report, job: Job, frame: Frame, seconds: Mapping[str, float]) -> dict[str, str]:
-    """Write the report's files and return their paths by the name of the output."""
+def _write_files(
+    report: Report, job: Job, frame: Frame, seconds: Mapping[str, float], gallery: Gallery
+) -> dict[str, str]:
+    """Write the report's files and pictures, and return the files' paths by the name of the output."""
     if not job.reports.exists():
         outputs.write(job.reports / ".gitignore", "*\n")
+    for picture in gallery.pictures:
+        outputs.write(job.reports / _PICTURES / picture.file_name, picture.data)
+    beside = pictures.shown(report, gallery, lambda picture: f"{_PICTURES}/{picture.file_name}")
+    page = pictures.shown(report, gallery, lambda picture: picture.data_url, figures=False)
     texts = {
-        "report": ("report.md", markdown.render(report, frame)),
-        "report-html": ("report.html", html.render(report, frame)),
+        "report": ("report.md", markdown.render(beside, frame)),
+        "report-html": ("report.html", html.render(page, frame)),
         "result": (
             "result.json",
             result.render(report, modes=job.inputs.mode, subject=job.subject(), seconds=seconds),
@@ -95,23 +120,3 @@ def _say(report: Report, job: Job, frame: Frame) -> None:
         log.debug(f"{check.status:5} {check.id}")
     for name in ("report.md", "report.html", "result.json"):
         log.line(f"  {job.reports / name}")
-
-
-def _comment(report: Report, job: Job, place: Place, frame: Frame) -> str:
-    """Leave the comment where one belongs, and return its address; empty where none was left."""
-    if isinstance(place, Nowhere):
-        job.log.debug(f"No comment: {place.reason}")
-        return ""
-    token = job.inputs.github_token.get_secret_value()
-    if not token:
-        job.log.notice("There is no token: `github-token` is empty.", title=_NO_COMMENT)
-        return ""
-    from cml_action.github import connect
-    from cml_action.publish.comment import leave_comment
-
-    body = scrub(markdown.render(report, frame, markdown.COMMENT), job.log.secrets)
-    repository = connect(token, job.event.api_url).get_repo(job.event.repository)
-    left = leave_comment(repository, place, title=job.title, body=body, event=job.event)
-    if left.reason:
-        job.log.notice(left.reason, title=_NO_COMMENT)
-    return left.url

@@ -84,7 +84,7 @@ def _block(block: Block) -> Iterable[RenderableType]:
             yield _table(block)
         case Figure():
             yield from _figure(block)
-        case Markdown(text):
+        case Markdown(text=text):
             yield RichMarkdown(text)
 
 

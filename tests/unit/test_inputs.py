@@ -5,7 +5,9 @@ import json
 import pytest
 
 from cml_action.errors import UsageError
-from cml_action.inputs import VARIABLE, from_environment, parse
+from cml_action.inputs import MODES, VARIABLE, from_environment, parse
+
+KNOWN = ", ".join(f"`{mode}`" for mode in MODES)
 
 
 def complaint(**given: str) -> str:
@@ -20,7 +22,7 @@ def test_several_modes_run_in_the_order_in_which_they_are_written() -> None:
 
 def test_an_unknown_mode_is_answered_with_a_suggestion() -> None:
     assert complaint(mode="pull, stat") == (
-        "There is no mode `stat`. Did you mean `stats`?\nKnown are `pull`, `stats`, `gate`, `comment`."
+        f"There is no mode `stat`. Did you mean `stats`?\nKnown are {KNOWN}."
     )
 
 
@@ -31,9 +33,7 @@ def test_an_unknown_input_is_answered_with_a_suggestion() -> None:
 
 
 def test_a_missing_mode_names_what_is_allowed() -> None:
-    assert complaint(mode=" ") == (
-        "The input `mode` is missing.\nName one or several of `pull`, `stats`, `gate`, `comment`."
-    )
+    assert complaint(mode=" ") == (f"The input `mode` is missing.\nName one or several of {KNOWN}.")
 
 
 def test_a_word_that_is_not_allowed_is_answered_with_those_that_are() -> None:

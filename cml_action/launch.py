@@ -1,0 +1,64 @@
+"""What the launchers of `mode: setup` run, in the private interpreter: `launch.py PROGRAM ARGUMENT…`.
+
+The interpreter is isolated (`-I`): the workspace, PYTHONPATH and the user's packages stay out. What a program
+starts itself (`dvc repro`) finds the user's own PATH and environment, as it was.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+HERE = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(HERE))
+
+from cml_action.errors import CmlActionError  # noqa: E402 -- needs the path above
+
+_BUCKET = re.compile(r"(?:--[A-Za-z-]+=)?(s3|gs|az)://")
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+def main(program: str, words: Sequence[str]) -> int:
+    """Run a program by the name that the user typed, and return its exit code."""
+    sys.argv = [program, *words]
+    if program == "dvc":
+        from dvc.cli import main as dvc
+
+        return int(dvc(list(words)) or 0)
+    if program == "cml-action":
+        complete(modes=words[:2])
+        from cml_action.cli import main as cml_action
+
+        cml_action()
+    else:
+        given = (*words, os.environ.get("CML_COMMENT_PUBLISH_URL", ""))
+        if schemes := {found[1] for word in given if (found := _BUCKET.match(word))}:
+            complete(schemes=schemes)
+        from cml_action.cml.line import main as cml
+
+        cml()
+    return 0
+
+
+def complete(*, modes: Iterable[str] = (), schemes: Iterable[str] = ()) -> None:
+    """Install what modes, or storages that pictures go to, need and `mode: setup` did not bring."""
+    from cml_action.install import ensure, families_of
+    from cml_action.log import Log
+
+    named = (part.strip() for word in modes for part in word.replace("\n", ",").split(","))
+    used = {"azure" if scheme == "az" else scheme for scheme in schemes}
+    log = Log(runner=os.environ.get("GITHUB_ACTIONS") == "true", stream=sys.stderr)
+    try:
+        ensure(families_of(named, Path.cwd(), used), HERE / "requirements", os.environ, log)
+    except CmlActionError as error:
+        log.error(str(error), title="cml-action")
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2:]))
