@@ -113,7 +113,7 @@ def test_a_closed_port_is_given_up_soon(fresh: Fresh) -> None:
     with pytest.raises(OutsideError) as caught:
         names(f"http://127.0.0.1:{port}", fresh, SECRET)
 
-    assert caught.value.what == f"Could not list the branches: there is no connection to 127.0.0.1:{port}"
+    assert caught.value.what == f"Could not list the branches: there is no connection to 127.0.0.1:{port}."
     assert "GITHUB_API_URL" in caught.value.fix
     assert time.monotonic() - began < 5
 
@@ -143,7 +143,7 @@ def test_a_wrong_token_is_named_as_the_cause_and_not_shown(proxy: Proxy, fresh: 
         names(proxy.url, fresh, SECRET)
 
     assert str(caught.value) == (
-        "Could not list the branches: GitHub does not accept the token (Bad credentials)\n"
+        "Could not list the branches: GitHub does not accept the token (Bad credentials).\n"
         "Check `github-token`: it may have expired, or be for another server."
     )
     assert SECRET not in "".join(traceback.format_exception(caught.value))

@@ -1,0 +1,66 @@
+"""What a model is known by: the SHA-256 of its file, or of the list of its folder's files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cml_action.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_PIECE = 1 << 20
+
+
+def digest(path: Path) -> str:
+    """Return `sha256:` and 64 digits: of a file's bytes, or of a folder's manifest.
+
+    :raises UsageError: nothing is there, or a folder holds a link that leads out of it, or no file.
+    """
+    if path.is_dir():
+        return f"sha256:{hashlib.sha256(manifest(path).encode()).hexdigest()}"
+    if not path.is_file():
+        raise UsageError(f"There is no model at `{path}`.", "Pull or download it first.")
+    return f"sha256:{_of(path)}"
+
+
+def manifest(folder: Path) -> str:
+    """Return one line for each file below a folder, as `sha256sum` writes it, in the order of their names.
+
+    A line is 64 digits, two spaces, and the path relative to the folder with `/`. The same files give the
+    same text on every machine: neither times nor rights are in it. A name that holds a line break is written
+    as JSON would, so that no name can spell another line.
+    """
+    lines = [f"{_of(path)}  {_name(path, folder)}\n" for path in _files(folder)]
+    if not lines:
+        raise UsageError(f"The folder `{folder}` holds no file.", "Name the folder that holds the model.")
+    return "".join(lines)
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    found = []
+    for parent, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            path = Path(parent) / name
+            if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+                raise UsageError(
+                    f"`{path}` is a link that leads out of the model's folder.",
+                    "Put a copy of the file there.",
+                )
+        found += [Path(parent) / name for name in names]
+    return sorted(found, key=lambda path: _name(path, folder))
+
+
+def _name(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix().replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+
+
+def _of(path: Path) -> str:
+    found = hashlib.sha256()
+    with path.open("rb") as stream:
+        while piece := stream.read(_PIECE):
+            found.update(piece)
+    return found.hexdigest()
