@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphql import (
+    DocumentNode,
     GraphQLError,
     GraphQLResolveInfo,
     GraphQLSchema,
@@ -67,10 +69,9 @@ def answer(schema: GraphQLSchema, asked: Asked, body: Mapping[str, Any]) -> tupl
     The server names the failed fields and answers with the first one's status; a document that the schema does
     not know is answered 400 and nothing is done.
     """
-    document = parse(body["query"])
-    faults = validate(schema, document)
+    document, faults = _checked(schema, body["query"])
     if faults:
-        return 400, {"errors": [{"message": fault.message} for fault in faults]}
+        return 400, {"errors": [{"message": fault} for fault in faults]}
     names = [node.name for node in document.definitions if isinstance(node, OperationDefinitionNode)]
     # The client's own core sends an empty name for what is passed through it.
     name = body.get("operationName") or (names[0].value if names[0] else None)
@@ -92,6 +93,12 @@ def answer(schema: GraphQLSchema, asked: Asked, body: Mapping[str, Any]) -> tupl
         return 400, {"errors": result["errors"]}
     first = done.errors[0].original_error
     return first.status if isinstance(first, Refusal) else 400, result
+
+
+@functools.lru_cache(maxsize=256)
+def _checked(schema: GraphQLSchema, query: str) -> tuple[DocumentNode, tuple[str, ...]]:
+    document = parse(query)
+    return document, tuple(fault.message for fault in validate(schema, document))
 
 
 def _error(error: GraphQLError) -> dict[str, Any]:
@@ -618,7 +625,7 @@ def show_file(asked: Asked, file: File) -> dict[str, Any]:
         "artifact": show_artifact(file.artifact) if file.artifact else None,
         "digest": file.digest,
         "md5": file.digest,
-        "directUrl": address,
+        "directUrl": file.reference or address,
         "mimetype": None,
         "sizeBytes": len(file.content),
         "storagePath": f"wandb_artifacts/{file.id}",

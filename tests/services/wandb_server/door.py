@@ -10,6 +10,7 @@ import json
 import re
 import socket
 import struct
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -55,7 +56,10 @@ class _Rule:
 
 
 class WandbServer:
-    """What a test sees of the server: a team `ml` in the organisation `acme`, whose entity is `acme-org`."""
+    """What a test sees of the server: a team `ml` in the organisation `acme`, whose entity is `acme-org`.
+
+    `registry` is the organisation's registry of models, `wandb-registry-model`.
+    """
 
     def __init__(self) -> None:
         self.url = ""
@@ -67,10 +71,13 @@ class WandbServer:
         self.schema: GraphQLSchema = load_schema()
         self._rules: list[_Rule] = []
         self._gates: list[tuple[re.Pattern[str], threading.Barrier]] = []
+        self._held: list[tuple[re.Pattern[str], threading.Event]] = []
+        self._end: tuple[re.Pattern[str], int] | None = None
         self._lock = threading.Lock()
         self.state.accounts[KEY] = Account(username="robot", teams=("ml",))
         self.state.accounts[READ_ONLY_KEY] = Account(username="reader", teams=("ml",), read_only=True)
         self.state.organizations["acme"] = ("acme-org", ("ml",))
+        self.registry = self.state.add_project("acme-org", "wandb-registry-model")
 
     @property
     def environ(self) -> dict[str, str]:
@@ -121,11 +128,6 @@ class WandbServer:
                 state.move_alias(collection, alias, artifact)
         return artifact
 
-    @property
-    def registry(self) -> Project:
-        """The organisation's registry of models, `wandb-registry-model`."""
-        return self.state.add_project("acme-org", "wandb-registry-model")
-
     def collection(self, name: str) -> Collection:
         """Return a collection of the registry, to look at."""
         return self.registry.collections[name]
@@ -144,9 +146,20 @@ class WandbServer:
         """Hold requests until so many have come, then let all of them pass: a race on every run."""
         self._gates.append((re.compile(call), threading.Barrier(parties)))
 
+    def hold(self, call: str) -> threading.Event:
+        """Hold the next request that matches until the event is set."""
+        event = threading.Event()
+        self._held.append((re.compile(call), event))
+        return event
+
+    def stop_after(self, times: int, call: str) -> None:
+        """Do so many more requests that match, and from then on refuse all: to a job it is the end, wherever it is."""
+        self._end = (re.compile(call), times)
+
     def heal(self) -> None:
         """Forget all faults, gates and calls."""
         with self._lock:
+            self._end = None
             self._rules.clear()
             self._gates.clear()
             self.calls.clear()
@@ -162,6 +175,16 @@ class WandbServer:
             rule = next((each for each in self._rules if each.left and each.call.search(call)), None)
             if rule:
                 rule.left -= 1
+            if self._end and "/graphql" in call:
+                last, left = self._end
+                if left == 0:
+                    return Fault(status=401)
+                self._end = (last, left - bool(last.search(call)))
+            held = next((each for each in self._held if each[0].search(call)), None)
+            if held:
+                self._held.remove(held)
+        if held:
+            held[1].wait(timeout=60)
         for gate, barrier in self._gates:
             if gate.search(call):
                 with contextlib.suppress(threading.BrokenBarrierError):
@@ -186,7 +209,7 @@ def running_wandb() -> Iterator[WandbServer]:
     class Handler(_Handler):
         wandb = server
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+    with _Listening(("127.0.0.1", 0), Handler) as listening:
         listening.daemon_threads = True
         server.url = f"http://127.0.0.1:{listening.server_port}"
         threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -194,6 +217,13 @@ def running_wandb() -> Iterator[WandbServer]:
             yield server
         finally:
             listening.shutdown()
+
+
+class _Listening(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that went away while it was answered."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -69,13 +69,17 @@ class Run:
 
 @dataclass(eq=False)
 class File:
-    """One file of a version, or its manifest; `digest` as the manifest has it, base64."""
+    """One file of a version, or its manifest.
+
+    :param digest: as the manifest has it, base64; `reference`: where the content is, when it is not here.
+    """
 
     id: str
     name: str
     digest: str
     content: bytes = b""
     artifact: Artifact | None = None
+    reference: str = ""
 
 
 @dataclass(eq=False)
