@@ -89,7 +89,7 @@ class MlflowRegistry:
                 if is_missing(error):
                     raise self._not_there(collection, alias, is_number=False) from error
                 raise
-        moves, doubts = _moves(run, alias)
+        moves, doubts, highest = _moves(run, alias)
         last, holds = (moves[-1] if moves else None), str(aliases.get(alias, ""))
         done = _number(run.data.tags.get(f"{_HOME}.{alias}", "")) if run else 0
         pending = bool(last and done < last.number and holds in (last.previous, last.version))
@@ -104,7 +104,7 @@ class MlflowRegistry:
             alias=alias,
             holder=Version(collection=collection, name=name) if name else None,
             moves=moves,
-            next=last.number + 1 if last else 1,
+            next=highest + 1,
             pending=pending,
             doubts=(*doubts, *gaps([each for each in moves if each.number])),
             seen=(last.number if last else 0, name),
@@ -322,19 +322,19 @@ def _version(found: ModelVersion) -> Version:
     )
 
 
-def _moves(run: Run | None, alias: str) -> tuple[tuple[Move, ...], tuple[str, ...]]:
-    """Return the moves that a run records, and a sentence for each record that is none."""
-    moves, doubts = [], []
+def _moves(run: Run | None, alias: str) -> tuple[tuple[Move, ...], tuple[str, ...], int]:
+    """Return the moves that a run records, a sentence for each record that is none, and the last number."""
+    moves, doubts, highest = [], [], 0
     for key, value in sorted((run.data.params if run else {}).items()):
         stem, _, number = key.rpartition(".")
         if stem != alias or not number.isdigit():
             continue
-        move = read_move(value)
+        move, highest = read_move(value), max(highest, int(number))
         if move and move.number == int(number):
             moves.append(move)
         else:
             doubts.append(f"The parameter `{key}` of the record was written by hand and is not read.")
-    return tuple(moves), tuple(doubts)
+    return tuple(moves), tuple(doubts), highest
 
 
 def _key(alias: str, number: int) -> str:
