@@ -11,7 +11,7 @@ endif
 READY := .venv/ready-$(shell cat requirements/dev.txt requirements/uv.txt | cksum | tr ' ' -)
 WORKERS ?= 2
 
-.PHONY: test lint lock demo bench clean
+.PHONY: test lint lock docs demo bench clean
 
 test: $(READY)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
@@ -24,6 +24,9 @@ demo: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+
+docs: $(READY)
+	$(BIN)/python docs/generate.py
 
 lock: $(READY)
 	requirements/lock.sh $(BIN)/uv

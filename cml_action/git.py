@@ -28,6 +28,11 @@ def commit_of(folder: Path, revision: str) -> str | None:
     return _ask(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
 
 
+def is_shallow(folder: Path) -> bool:
+    """Whether the clone's history was cut, as `actions/checkout` does."""
+    return _ask(folder, "rev-parse", "--is-shallow-repository") == "true"
+
+
 def fetch_commit(folder: Path, commit: str, *, token: str, server_url: str) -> bool:
     """Bring one commit, without its history, into a shallow clone; whether it is there now.
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Mode: TypeAlias = Literal["pull", "stats", "comment"]
 MODES: tuple[str, ...] = Mode.__args__  # type: ignore[attr-defined]
+_NAMED_MODES = ", ".join(f"`{mode}`" for mode in MODES)
 
 #: The variable in which `action.yml` hands over all inputs, as `${{ toJSON(inputs) }}`.
 VARIABLE = "CML_ACTION_INPUTS"
@@ -49,7 +50,7 @@ class Inputs(BaseModel):
 
     mode: Annotated[tuple[Mode, ...], BeforeValidator(_split)] = Field(
         min_length=1,
-        description="What to do: one or several of `pull`, `stats`, `comment`, run in order into one report.",
+        description=f"What to do: one or several of {_NAMED_MODES}, run in order into one report.",
     )
     config: str = Field("cml.yaml", description="The policy file; absent is fine.")
     working_directory: str = Field(".", description="Where the project lies in the workspace.")

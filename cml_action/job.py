@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 
 from cml_action import git
 from cml_action.errors import UsageError
-from cml_action.event import Event, base_name, base_revision, head_revision, pull_request_number, read_event
+from cml_action.event import (
+    PARENT,
+    Event,
+    base_name,
+    base_revision,
+    head_revision,
+    pull_request_number,
+    read_event,
+)
 from cml_action.inputs import FIELDS
 
 if TYPE_CHECKING:
@@ -89,6 +97,9 @@ class Job:
                 f"The revision `{asked}` (input `base`) is not in this clone.",
                 "Name one that is there; `fetch-depth: 0` of `actions/checkout` brings them all.",
             )
+        if commit is None and wanted == PARENT and not git.is_shallow(self.workspace):
+            self.log.line("There is no earlier commit to compare with.")
+            return None
         if commit is None:
             self.log.notice(
                 f"There is nothing to compare with: `{wanted}` is not in this clone and could not be fetched."

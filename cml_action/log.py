@@ -142,6 +142,8 @@ class Log:
             self._write(f"::{kind}{' ' + properties if properties else ''}::{escape_data(text)}")
             return
         place = f"{path}:{line}: " if path and line else f"{path}: " if path else ""
+        if path and text.startswith(path):  # the sentence says the place already
+            place = ""
         head = f"{title}: " if title else ""
         self._write(f"{kind}: {place}{head}{text}")
 

@@ -46,10 +46,9 @@ def _significant(value: float, digits: int = 3) -> str:
     if value >= _LARGE or value < _SMALL:
         mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
         return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
-    if value < _THOUSAND:
-        value = float(f"{value:.{digits}g}")  # 999.7 is 1,000, which has other decimals
-    decimals = max(0, digits - 1 - math.floor(math.log10(value)))
-    text = f"{value:,.{decimals}f}"
+    rounded = float(f"{value:.{digits}g}") if value < _THOUSAND else value  # 999.7 is 1,000
+    decimals = max(0, digits - 1 - math.floor(math.log10(rounded)))
+    text = f"{rounded:,.{decimals}f}"
     return text.rstrip("0").rstrip(".") if "." in text and float(value).is_integer() else text
 
 

@@ -72,8 +72,14 @@ def sorted_checks(checks: Sequence[Check]) -> list[Check]:
     return sorted(checks, key=lambda check: _WORST_FIRST.index(check.status))
 
 
-def checks_table(checks: Sequence[Check], frame: Frame) -> Table:
-    """Return checks as rows: what was asked, found, allowed, and what the base has."""
+def checks_table(checks: Sequence[Check], frame: Frame) -> Table | None:
+    """Return checks as rows: what was asked, found, allowed, and what the base has.
+
+    A mode that met an error has none of these, only its message; nothing but such checks make no table.
+    """
+    checks = [check for check in checks if check.status != "error" or check.value is not None]
+    if not checks:
+        return None
     return Table(
         columns=("", "check", "found", "allowed", "base"),
         rows=tuple(

@@ -169,12 +169,15 @@ def _cell(cell: Inline | tuple[Inline, ...]) -> str:
 
 
 def _checks(checks: list[Check], frame: Frame) -> Iterable[str]:
-    if checks:
-        yield _table(checks_table(checks, frame))
+    rows = checks_table(checks, frame)
+    if rows:
+        yield _table(rows)
     said = [
         f"<li>{words(check.message)}</li>" for check in checks if check.message and check.status != "pass"
     ]
-    if said:
+    if len(said) == 1:
+        yield f"<p>{said[0].removeprefix('<li>').removesuffix('</li>')}</p>"
+    elif said:
         yield f"<ul>{''.join(said)}</ul>"
 
 

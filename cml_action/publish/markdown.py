@@ -161,13 +161,16 @@ def parts(report: Report, frame: Frame) -> Iterable[str]:
     checks = sorted_checks(report.checks)
     open_checks = [check for check in checks if check.status != "pass"]
     if open_checks:
-        yield table(checks_table(open_checks, frame))
+        rows = checks_table(open_checks, frame)
+        if rows:
+            yield table(rows)
         yield _messages(open_checks)
     for section in sorted(report.sections, key=lambda section: section.folded):
         yield from _section(section)
     passed = checks[len(open_checks) :]
-    if passed:
-        yield fold(f"{counted(len(passed), 'check')} passed", table(checks_table(passed, frame)))
+    rows = checks_table(passed, frame)
+    if rows:
+        yield fold(f"{counted(len(passed), 'check')} passed", table(rows))
 
 
 def foot(frame: Frame) -> str:
@@ -230,6 +233,8 @@ def _block(block: Text | Table | Figure | Markdown) -> str:
 
 def _messages(checks: Sequence[Check]) -> str:
     said = [f"- {words(check.message)}" for check in checks if check.message]
+    if len(said) == 1:
+        return said[0].removeprefix("- ")
     shown = "\n".join(said[:OPEN_ROWS])
     rest = "\n".join(said[OPEN_ROWS:])
     return f"{shown}\n\n{fold(f'{len(said) - OPEN_ROWS:,} more', rest)}" if rest else shown

@@ -17,6 +17,16 @@ if TYPE_CHECKING:
 #: The runner shows ten annotations of each kind a step, and drops the rest (GitHub Docs, workflow commands).
 MOST_ANNOTATIONS = 10
 
+#: Each output of the step, and what it means; `make docs` carries them into `action.yml` and the README.
+OUTPUTS = {
+    "verdict": "`pass`, `warn` or `fail`",
+    "passed": "`true` unless the verdict is `fail`",
+    "report": "path of the report as Markdown",
+    "report-html": "path of the report as one self-contained HTML page, with pictures",
+    "result": "path of `result.json`",
+    "comment-url": "address of the comment, where one was left",
+}
+
 
 def write(path: Path, text: str) -> None:
     """Write a file whole or not at all, beside its final place first."""

@@ -34,10 +34,11 @@ def show(report: Report, frame: Frame, log: Log) -> None:
     for line in report.summary:
         console.print(sentence(line))
     checks = [check for check in sorted_checks(report.checks) if check.status != "pass"]
-    if checks:
-        console.print(_table(checks_table(checks, frame)))
-        for check in checks:
-            console.print(f"  {words(check.message)}")
+    rows = checks_table(checks, frame)
+    if rows:
+        console.print(_table(rows))
+    for check in checks:
+        console.print(words(check.message))
     for section in report.sections:
         drawn = [each for block in section.blocks for each in _block(block)]
         if drawn and not section.folded:

@@ -70,7 +70,8 @@ class Version:
 class Move:
     """One move of an alias, as it is recorded.
 
-    :param number: counted for each alias of a collection; a later move has a higher number.
+    :param number: counted for each alias of a collection; a later move has a higher number. 0 for a move that
+        nobody recorded, and that shows only in who holds the alias.
     :param version: the name of the version that holds the alias from then on; empty where it was taken away.
     :param previous: the name of the version that held it before; empty where none did.
     :param kind: `outside` is a move that someone made by other means than this Action.
@@ -150,6 +151,18 @@ class Kept:
 
     evidence: Evidence
     source_digest: str = ""
+
+
+def moved(now: Stage) -> MovedError:
+    """Return the error for a job that finds its alias elsewhere: who holds it now, since when, from which run."""
+    last, holder = now.last, now.holder
+    by = f", moved there by {last.who or 'someone'}{f' at {last.when}' if last.when else ''}" if last else ""
+    run = f" ({last.run_url})" if last and last.run_url else ""
+    return MovedError(
+        f"Someone else moved `{now.alias}` of `{now.collection}` since this job looked:"
+        f" {f'`{holder.name}`' if holder else 'no version'} holds it now{by}{run}.",
+        "Nothing was changed. Look at who holds it; run the job again if yours still is to take its place.",
+    )
 
 
 class Registry(Protocol):

@@ -91,7 +91,7 @@ def test_a_pull_request_that_changes_the_data_gets_one_comment_which_the_next_pu
     runner: Runner, action: Path, tmp_path: Path
 ) -> None:
     base = runner.project.commit({"train.csv": table(300, (6, 3, 1))}, "First data")
-    runner.project.commit({"train.csv": table(340, (6, 1, 3))}, "More data")
+    runner.project.commit({"train.csv": table(340, (4, 2, 4))}, "More data")
 
     first = runner.run(action, tmp_path, base, KEYS)
 
@@ -109,7 +109,7 @@ def test_a_pull_request_that_changes_the_data_gets_one_comment_which_the_next_pu
     assert "300 → 340 (+40) rows" in first.summary
     assert KEYS["AWS_SECRET_ACCESS_KEY"] not in first.log + comment.body + first.summary
 
-    runner.project.commit({"train.csv": table(350, (6, 1, 3))}, "Still more data")
+    runner.project.commit({"train.csv": table(350, (4, 2, 4))}, "Still more data")
     second = runner.run(action, tmp_path, base, KEYS)
 
     assert second.exit_code == 0, second.errors or second.log

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LISTS = ROOT / "requirements"
+PYPROJECT = (ROOT / "pyproject.toml").read_text()
 
 
 def asked(mode: str, workspace: Path, where: str = ".") -> tuple[str, ...]:
@@ -48,7 +50,11 @@ def test_what_was_asked_wrongly_still_reaches_the_program(project: Path) -> None
 
 def test_every_family_has_its_list_and_every_mode_is_known() -> None:
     families = {family for each in FAMILIES.values() for family in each} | set(REMOTES.values())
-    assert {path.stem for path in LISTS.glob("*.txt")} == families | {"base", "dev", "uv"}
+    extras = PYPROJECT.partition("[project.optional-dependencies]")[2].partition("[project.scripts]")[0]
+    lists = {path.stem for path in LISTS.glob("*.txt")}
+
+    assert lists == {*re.findall(r"(?m)^(\w+) = \[", extras), "base", "dev", "uv"}
+    assert families <= lists
     assert set(FAMILIES) <= set(MODES)
 
 

@@ -1,0 +1,80 @@
+"""What is said in several places is the same in all of them."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import typer
+import yaml
+
+from cml_action.cli import app
+from cml_action.inputs import FIELDS, MODES, USED_BY
+from cml_action.publish.outputs import OUTPUTS
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def metadata(name: str) -> Any:
+    return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", ["action.yml", "docker/action.yml", "README.md", "schema/cml.schema.json"])
+def test_what_make_docs_writes_is_up_to_date(generator: ModuleType, name: str) -> None:
+    assert generator.rendered()[name] == (ROOT / name).read_text(encoding="utf-8"), "run `make docs`"
+
+
+@pytest.mark.parametrize("name", ["action.yml", "docker/action.yml"])
+def test_the_action_declares_the_inputs_and_outputs_of_the_program(name: str) -> None:
+    found = metadata(name)
+
+    assert list(found["inputs"]) == list(FIELDS)
+    assert list(found["outputs"]) == list(OUTPUTS)
+    assert {each for each, told in found["inputs"].items() if told.get("required")} == {"mode"}
+    for each, told in found["inputs"].items():
+        default = FIELDS[each].default
+        expected = default if isinstance(default, str) and default else None
+        if each != "github-token":
+            assert told.get("default") == expected, each
+    assert found["inputs"]["github-token"]["default"] == "${{ github.token }}"
+
+
+def test_each_output_of_the_composite_comes_from_its_step() -> None:
+    for name, told in metadata("action.yml")["outputs"].items():
+        assert told["value"] == f"${{{{ steps.run.outputs.{name} }}}}"
+
+
+def test_every_mode_is_a_command_with_the_inputs_that_it_reads_as_options() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+    for name in ("run", *MODES):
+        names = {parameter.name.replace("_", "-") for parameter in commands[name].params}
+        read = {field for field in FIELDS if name == "run" or name in USED_BY.get(field, MODES)}
+        assert names - {"debug", "help"} == read - ({"mode"} if name != "run" else set()), name
+
+
+def test_the_readme_names_every_mode() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    for mode in MODES:
+        assert f"\n| `{mode}` |" in readme, mode
+
+
+def test_what_is_read_by_some_modes_is_read_by_modes_that_exist() -> None:
+    assert set(USED_BY) <= set(FIELDS)
+    assert {mode for modes in USED_BY.values() for mode in modes} <= set(MODES)
