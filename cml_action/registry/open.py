@@ -49,6 +49,10 @@ def open_registry(backend: str, around: Surroundings) -> Registry:
         from cml_action.registry.mlflow import open_mlflow
 
         return open_mlflow(around.environ)
+    if backend == "wandb":
+        from cml_action.registry.wandb import open_wandb
+
+        return open_wandb(around.environ, around.private)
     return _git(around)
 
 

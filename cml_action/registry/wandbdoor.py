@@ -25,12 +25,15 @@ if TYPE_CHECKING:
 
 #: Seconds for one request; one call of the client, with all its repetitions, has `Door.patience_s`.
 _REQUEST_S = 15
-_SETTINGS = {
+_QUIET = {
     "WANDB_SILENT": "true",
     "WANDB_CONSOLE": "off",
     "WANDB_ERROR_REPORTING": "false",
     "WANDB_DISABLE_GIT": "true",
     "WANDB_DISABLE_CODE": "true",
+}
+#: The client's own patience is hours; where a user has set another, that counts.
+_PATIENCE = {
     "WANDB_X_GRAPHQL_RETRY_MAX": "3",
     "WANDB_X_GRAPHQL_RETRY_WAIT_MIN_SECONDS": "1",
     "WANDB_X_GRAPHQL_RETRY_WAIT_MAX_SECONDS": "4",
@@ -49,7 +52,7 @@ _CAUSES = (
     (
         r"invalid character '<'",
         "answered with a web page instead of data",
-        "Is WANDB_BASE_URL the server's own address, and no proxy or login page in between? Then run it again.",
+        "Check that WANDB_BASE_URL is the server's own address, with no login page in front of it.",
     ),
     (r"not respond in time|deadline exceeded|Timeout|timeout", "did not answer in time", _AGAIN),
     (
@@ -88,7 +91,7 @@ class Door:
         :raises RefusedError: the key is wrong, or has expired.
         """
         given = self.environ
-        os.environ.update({name: value for name, value in _SETTINGS.items() if name not in given})
+        os.environ.update({**_PATIENCE, **os.environ, **_QUIET})
         os.environ.update({name: str(self.private / "wandb") for name in _FOLDERS})
         os.environ.setdefault("WANDB_CREDENTIALS_FILE", str(self.private / "wandb" / "credentials.json"))
         (self.private / "wandb").mkdir(parents=True, exist_ok=True)
@@ -116,7 +119,8 @@ class Door:
         api = self.api
         try:
             with self.errors(f"look for `{path}`"):
-                return api.artifact(path)
+                found: Artifact = api.artifact(path)
+                return found
         except _AbsentError:
             return None
 
@@ -142,7 +146,9 @@ class _AbsentError(UsageError):
     """The client did not find something."""
 
 
-def _translated(error: Exception, doing: str, host: str) -> OutsideError | UsageError:
+def _translated(  # noqa: PLR0911 -- one a situation
+    error: Exception, doing: str, host: str
+) -> OutsideError | UsageError:
     said = " ".join(str(error).split())
     server = f"W&B ({host})" if host else "W&B"
     status = _status(error)

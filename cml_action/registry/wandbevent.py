@@ -1,7 +1,7 @@
 """What a W&B automation says in the `client_payload` of a `repository_dispatch`.
 
-The payload is a template of the user's, filled in by W&B ("Create a webhook automation", payload variables), so
-that any of it may be missing. It comes from outside: every text is checked before anybody uses it.
+The payload is a template of the user's, filled in by W&B ("Create a webhook automation", payload variables),
+so that any of it may be missing. It comes from outside: every text is checked before anybody uses it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cml_action.errors import UsageError
+from cml_action.registry.wandbnames import is_claim
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,9 @@ _NAME = re.compile(r"([^/:]+)/([^/:]+)/([^/:]+):([^/:]+)")
 _ID = re.compile(r"wandb-artifact://_id/([A-Za-z0-9+/=_-]+)")
 _LONGEST = 1000
 #: The variables as our documentation has users write them.
-_TEMPLATE = 'Its payload needs `"artifact_version_string": "${artifact_version_string}"`, as docs/wandb.md shows.'
+_TEMPLATE = (
+    'Its payload needs `"artifact_version_string": "${artifact_version_string}"`, as docs/wandb.md shows.'
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,10 +70,15 @@ def read_automation(payload: Mapping[str, Any]) -> Automation | None:
     name = _NAME.fullmatch(given[VERSION])
     if not name:
         raise UsageError(
-            f"The event's `{VERSION}` is `{given[VERSION]}`, which is not `entity/project/collection:version`.",
+            f"The event's `{VERSION}` is `{given[VERSION]}`, not `entity/project/collection:version`.",
             f"Look at the automation in W&B. {_TEMPLATE}",
         )
     entity, project, collection, wanted = name.groups()
+    if is_claim(collection):
+        raise UsageError(
+            f"The event is about `{collection}`, in which cml-action decides a promotion: it is no model.",
+            "Let the automation watch for `An artifact alias is added`, not for each link.",
+        )
     parts = {"entity_name": entity, "project_name": project, "artifact_collection_name": collection}
     for key, part in parts.items():
         if given.get(key, part) != part:
@@ -101,7 +109,7 @@ def _text(value: Any, name: str) -> str:
     if "${" in value:
         raise UsageError(
             f"The event's `{name}` is `{value[:_LONGEST]}`: W&B has not filled it in.",
-            "This variable does not belong to the automation's event; use one of `An artifact alias is added`.",
+            "The variable does not belong to the automation's event; use `An artifact alias is added`.",
         )
     if len(value) > _LONGEST or any(not each.isprintable() for each in value):
         raise UsageError(f"The event's `{name}` holds characters that no name has, or too many.", _TEMPLATE)

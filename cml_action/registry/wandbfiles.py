@@ -60,10 +60,13 @@ def download(door: Door, artifact: Artifact, folder: Path) -> Path:
             f"Files of `{shown}` are not in the storage any more: {', '.join(f'`{each}`' for each in gone)}.",
             "Choose another version, or log this one again.",
         )
-    if _manifest_digest({path: digest or "" for path, digest in digests.items()}, algorithm) != artifact.digest:
+    if (
+        _manifest_digest({path: digest or "" for path, digest in digests.items()}, algorithm)
+        != artifact.digest
+    ):
         raise OutsideError(
-            f"What came for `{shown}` is not what its digest {artifact.digest} says: files were changed in the"
-            " storage, or it holds references to files elsewhere.",
+            f"What came for `{shown}` is not what its digest {artifact.digest} says: files were changed in"
+            " the storage, or it holds references to files elsewhere.",
             "Log the model's files themselves, with `add_file` or `add_dir`, as a new version.",
         )
     return folder / files[0].path if len(files) == 1 else folder
@@ -110,22 +113,15 @@ def _nobody(request: Any) -> Any:
 
 def _bring(door: Door, session: Session, file: _File, folder: Path, shown: str, algorithm: str) -> str | None:
     """Write one file and return its digest as the manifest has it; None where the storage has lost it."""
+    import requests
+
     target = folder / file.path
     target.parent.mkdir(parents=True, exist_ok=True)
     with door.errors(f"fetch `{file.path}` of `{shown}`"):
-        for last in (False, True):
-            try:
-                return _stream(session, file.address, target, algorithm)
-            except _broken_off():
-                if last:
-                    raise
-    return None
-
-
-def _broken_off() -> Any:
-    import requests
-
-    return (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError)
+        try:
+            return _stream(session, file.address, target, algorithm)
+        except requests.exceptions.ChunkedEncodingError:  # retries end when an answer begins
+            return _stream(session, file.address, target, algorithm)
 
 
 def _stream(session: Session, address: str, target: Path, algorithm: str) -> str | None:

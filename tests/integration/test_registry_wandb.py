@@ -14,10 +14,10 @@ import pytest
 
 from cml_action.errors import OutsideError, UsageError
 from cml_action.registry.fetch import fetch
-from cml_action.registry.protocol import Move, MovedError, NotThereError, RefusedError, Stage
+from cml_action.registry.protocol import Move, MovedError, RefusedError, Stage
 from cml_action.registry.wandb import mark, open_wandb
 from tests.services.runner import ROOT
-from tests.services.wandb_server import Account, Fault, WandbServer, running_wandb
+from tests.services.wandb_server import Account, Fault, WandbServer
 from tests.services.wandb_server.door import READ_ONLY_KEY
 from tests.services.wandb_world import WandbWorld
 
@@ -27,25 +27,20 @@ if TYPE_CHECKING:
 
     from cml_action.registry.wandb import WandbRegistry
 
+pytestmark = pytest.mark.xdist_group("wandb")
 ADMIN_KEY = "0123456789abcdef0123456789abcdef00000admin"
 OUTSIDER_KEY = "0123456789abcdef0123456789abcdef0outsider"
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[WandbServer]:
-    with running_wandb() as server:
-        server.state.accounts[ADMIN_KEY] = Account(username="boss", teams=("ml",), registry_admin=True)
-        server.state.accounts[OUTSIDER_KEY] = Account(username="guest", teams=("web",))
-        server.state.organizations["acme"] = ("acme-org", ("ml", "web"))
-        yield server
-        assert server.unknown == []  # the client asked for nothing that the schema does not know
-
-
 @pytest.fixture
-def server(running: WandbServer) -> Iterator[WandbServer]:
-    yield running
-    running.heal()
-    running.registry.protected.clear()
+def server(wandb_server: WandbServer) -> Iterator[WandbServer]:
+    accounts = wandb_server.state.accounts
+    accounts[ADMIN_KEY] = Account(username="boss", teams=("ml",), registry_admin=True)
+    accounts[OUTSIDER_KEY] = Account(username="guest", teams=("web",))
+    wandb_server.state.organizations["acme"] = ("acme-org", ("ml", "web"))
+    yield wandb_server
+    wandb_server.heal()
+    wandb_server.registry.protected.clear()
 
 
 @pytest.fixture
@@ -83,7 +78,9 @@ def test_a_model_that_the_client_logs_and_links_is_found_fetched_and_kept_eviden
     (model / "net.bin").write_bytes(b"weights" * 1000)
     (model / "code" / "labels.txt").write_text("0\n1\n")
     environ = {**os.environ, **server.environ, "WANDB_DIR": str(tmp_path), "WANDB_CACHE_DIR": str(tmp_path)}
-    subprocess.run([sys.executable, "-c", PUBLISH, str(model)], check=True, env=environ, cwd=tmp_path, timeout=120)
+    subprocess.run(
+        [sys.executable, "-c", PUBLISH, str(model)], check=True, env=environ, cwd=tmp_path, timeout=120
+    )
     registry = open_wandb(server.environ, tmp_path)
 
     version = registry.find("acme/wandb-registry-model/real", "staging")
@@ -130,7 +127,9 @@ def test_the_record_stands_in_the_metadata_beside_what_the_user_wrote(
     stage = take_first(world, "v0")
     found = world.metadata("v0")
     assert found["accuracy"] == 0.98
-    assert found["cml-action"]["stages"][f"acme-org/{world.collection}:production"]["moves"][0]["who"] == "ada"
+    assert (
+        found["cml-action"]["stages"][f"acme-org/{world.collection}:production"]["moves"][0]["who"] == "ada"
+    )
     assert (world.holder("production"), world.holder(mark("production"))) == ("v0", "v0")
     assert "production" not in mark("production")
     assert stage.moves[0].version == "v0"
@@ -339,7 +338,8 @@ def test_where_only_the_source_may_not_be_written_it_is_named(server: WandbServe
 
 
 @pytest.mark.parametrize(
-    "fault", [Fault(status=500), Fault(status=502, body="<html>bad gateway"), Fault(status=429), Fault(lost=True)]
+    "fault",
+    [Fault(status=500), Fault(status=502, body="<html>bad gateway"), Fault(status=429), Fault(lost=True)],
 )
 def test_a_fault_that_passes_is_not_noticed(server: WandbServer, world: WandbWorld, fault: Fault) -> None:
     version = world.add({"net.bin": "a"})
@@ -393,7 +393,7 @@ def test_files_that_were_changed_in_the_storage_are_refused(world: WandbWorld, t
     version = world.add({"net.bin": "a", "labels.txt": "b"})
     world.artifact(version).files["net.bin"].content = b"changed"
     registry = world.open()
-    with pytest.raises(OutsideError, match="is not what its digest .* says"):
+    with pytest.raises(OutsideError, match=r"is not what its digest .* says"):
         fetch(registry, registry.find(world.collection, version), tmp_path)
 
 

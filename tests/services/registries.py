@@ -195,6 +195,8 @@ class MlflowWorld:
         assert found
         run = found.tags["cml-action.record"]
         numbers = [
-            int(key.rpartition(".")[2]) for key in self.client.get_run(run).data.params if key.startswith(alias)
+            int(key.rpartition(".")[2])
+            for key in self.client.get_run(run).data.params
+            if key.startswith(alias)
         ]
         self.client.log_param(run, f"{alias}.{max(numbers) + 1:06}", "edited by hand")

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class WandbWorld:
     """A collection of the registry `model`, for one test.
 
-    Each version comes from a collection of its own in the team's project, as models of several projects do: so
-    the same files may be there twice, as two versions.
+    Each version comes from a collection of its own in the team's project, as models of several projects do:
+    so the same files may be there twice, as two versions.
     """
 
     server: WandbServer
@@ -33,6 +33,8 @@ class WandbWorld:
 
     def __post_init__(self) -> None:
         self.collection = f"wandb-registry-model/{self.name}"
+        with self.server.state.lock:  # as a person makes one, before anything is linked into it
+            self.server.state.collection(self.server.registry, self.name, "PORTFOLIO", "model")
         self.workspace = self.folder / "workspace"
         self.workspace.mkdir()
         self.inputs: Mapping[str, str] = {"registry": "wandb"}

@@ -1,5 +1,6 @@
 """A stand-in for the W&B server's resolvers: what each field of the schema is answered with."""
 
+# ruff: noqa: A002, N802, N803 -- methods and arguments bear the names of the schema
 from __future__ import annotations
 
 import functools
@@ -66,8 +67,8 @@ def load_schema() -> GraphQLSchema:
 def answer(schema: GraphQLSchema, asked: Asked, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
     """Return the status and the body with which a request is answered.
 
-    The server names the failed fields and answers with the first one's status; a document that the schema does
-    not know is answered 400 and nothing is done.
+    The server names the failed fields and answers with the first one's status; a document that the schema
+    does not know is answered 400 and nothing is done.
     """
     document, faults = _checked(schema, body["query"])
     if faults:
@@ -108,10 +109,7 @@ def _error(error: GraphQLError) -> dict[str, Any]:
 
 
 def _resolve(source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
-    if isinstance(source, dict):
-        found = source[info.field_name]
-    else:
-        found = getattr(source, info.field_name)
+    found = source[info.field_name] if isinstance(source, dict) else getattr(source, info.field_name)
     return found(info.context, **arguments) if callable(found) else found
 
 
@@ -162,7 +160,7 @@ class _Root:
 
     def artifactCollection(self, asked: Asked, id: str) -> dict[str, Any] | None:
         found = asked.state.collections.get(id)
-        return show_collection(asked, found) if found else None
+        return show_collection(found) if found else None
 
     def clientIDMapping(self, asked: Asked, clientID: str) -> dict[str, Any] | None:
         found = asked.state.by_client_id.get(clientID)
@@ -179,7 +177,7 @@ class _Root:
         inserted = run_name not in project.runs
         run = project.runs.setdefault(run_name, Run(state.new_id("Run"), run_name, project))
         run.config, run.state = input.get("config") or run.config, input.get("state") or run.state
-        return {"bucket": show_run(asked, run), "inserted": inserted}
+        return {"bucket": show_run(run), "inserted": inserted}
 
     def createRunFiles(self, asked: Asked, input: dict[str, Any]) -> dict[str, Any]:
         project = asked.state.writable(asked.account, input["entityName"], input["projectName"])
@@ -215,7 +213,7 @@ class _Root:
             state.by_client_id[input["clientID"]] = artifact
         shown = show_artifact(artifact)
         shown["artifactSequence"] = {
-            **show_collection(asked, sequence),
+            **show_collection(sequence),
             "latestArtifact": show_artifact(before.artifact) if before else None,
         }
         return {"artifact": shown}
@@ -280,7 +278,7 @@ class _Root:
         for alias in collection.aliases:
             asked.state.check_alias(asked.account, collection.project, alias)
         asked.state.delete_collection(collection)
-        return {"artifactCollection": {**show_collection(asked, collection), "state": "DELETED"}}
+        return {"artifactCollection": {**show_collection(collection), "state": "DELETED"}}
 
     def addAliases(self, asked: Asked, input: dict[str, Any]) -> dict[str, Any]:
         artifact, collections = self._aliases(asked, input)
@@ -314,7 +312,7 @@ class _Root:
         member = state.join(portfolio, artifact)
         for alias in aliases:
             state.move_alias(portfolio, alias, artifact)
-        return {"versionIndex": member.number, "artifactMembership": show_membership(asked, member)}
+        return {"versionIndex": member.number, "artifactMembership": show_membership(member)}
 
     def unlinkArtifact(self, asked: Asked, input: dict[str, Any]) -> dict[str, Any]:
         collection = asked.state.collections[input["artifactPortfolioID"]]
@@ -375,7 +373,9 @@ def show_user(asked: Asked, username: str) -> dict[str, Any]:
 def show_entity(asked: Asked, name: str) -> dict[str, Any] | None:
     if name not in asked.state.seen_by(asked.account):
         return None
-    own = next((org for org, (entity, teams) in asked.state.organizations.items() if name in {entity, *teams}), None)
+    own = next(
+        (org for org, (entity, teams) in asked.state.organizations.items() if name in {entity, *teams}), None
+    )
     return {
         "id": f"entity-{name}",
         "name": name,
@@ -392,31 +392,31 @@ def show_organization(asked: Asked, name: str) -> dict[str, Any]:
         "id": f"organization-{name}",
         "name": name,
         "coreWeaveOrganizationId": None,
-        "featureFlags": lambda _context, rampIDType: [],
+        "featureFlags": lambda _context, **_: [],
         "orgEntity": lambda context: show_entity(context, entity),
     }
 
 
 def show_project(asked: Asked, project: Project) -> dict[str, Any]:
-    def artifact_type(context: Asked, name: str) -> dict[str, Any] | None:
+    def artifact_type(_context: Asked, name: str) -> dict[str, Any] | None:
         there = {each.type for each in project.collections.values()}
-        return show_type(context, project, name) if name in there else None
+        return show_type(project, name) if name in there else None
 
-    def membership(context: Asked, name: str) -> dict[str, Any] | None:
+    def membership(_context: Asked, name: str) -> dict[str, Any] | None:
         found = find_membership(project, name)
-        return show_membership(context, found) if found else None
+        return show_membership(found) if found else None
 
     def version(_context: Asked, name: str) -> dict[str, Any] | None:
         found = find_membership(project, name)
         return show_artifact(found.artifact) if found else None
 
-    def bucket(context: Asked, name: str | None = None, missingOk: bool = False) -> dict[str, Any] | None:  # noqa: ARG001
+    def bucket(_context: Asked, name: str | None = None, **_: Any) -> dict[str, Any] | None:
         run = project.runs.get(name or "")
-        return show_run(context, run) if run else None
+        return show_run(run) if run else None
 
-    def collection(context: Asked, name: str) -> dict[str, Any] | None:
+    def collection(_context: Asked, name: str) -> dict[str, Any] | None:
         found = project.collections.get(name)
-        return show_collection(context, found) if found else None
+        return show_collection(found) if found else None
 
     return {
         "id": project.id,
@@ -435,8 +435,10 @@ def show_project(asked: Asked, project: Project) -> dict[str, Any]:
 
 
 def _collections(every: Callable[[], list[Collection]]) -> Callable[..., dict[str, Any]]:
-    def listed(context: Asked, after: str | None = None, first: int | None = None, **_: Any) -> dict[str, Any]:
-        return _page(every(), lambda each: _node(show_collection(context, each)), after, first)
+    def listed(
+        _context: Asked, after: str | None = None, first: int | None = None, **_: Any
+    ) -> dict[str, Any]:
+        return _page(every(), lambda each: _node(show_collection(each)), after, first)
 
     return listed
 
@@ -448,10 +450,10 @@ def find_membership(project: Project, name: str) -> Membership | None:
     return found.find(alias or "latest") if found else None
 
 
-def show_type(asked: Asked, project: Project, name: str) -> dict[str, Any]:
-    def collection(context: Asked, name: str) -> dict[str, Any] | None:
+def show_type(project: Project, name: str) -> dict[str, Any]:
+    def collection(_context: Asked, name: str) -> dict[str, Any] | None:
         found = project.collections.get(name)
-        return show_collection(context, found) if found else None
+        return show_collection(found) if found else None
 
     return {
         "id": f"{project.id}-{name}",
@@ -465,7 +467,7 @@ def show_type(asked: Asked, project: Project, name: str) -> dict[str, Any]:
     }
 
 
-def show_collection(asked: Asked, collection: Collection) -> dict[str, Any]:
+def show_collection(collection: Collection) -> dict[str, Any]:
     def aliases(_context: Asked, after: str | None = None, first: int | None = None) -> dict[str, Any]:
         numbers = [f"v{number}" for number in collection.members]
         every = [show_alias(each, collection) for each in (*collection.aliases, *numbers)]
@@ -484,9 +486,9 @@ def show_collection(asked: Asked, collection: Collection) -> dict[str, Any]:
             members, lambda m: {"node": show_artifact(m.artifact), "version": f"v{m.number}"}, after, first
         )
 
-    def membership(context: Asked, aliasName: str) -> dict[str, Any] | None:
+    def membership(_context: Asked, aliasName: str) -> dict[str, Any] | None:
         found = collection.find(aliasName)
-        return show_membership(context, found) if found else None
+        return show_membership(found) if found else None
 
     latest = collection.aliases.get("latest")
     return {
@@ -498,7 +500,7 @@ def show_collection(asked: Asked, collection: Collection) -> dict[str, Any]:
         "createdAt": collection.created_at,
         "updatedAt": None,
         "project": lambda context: show_project(context, collection.project),
-        "defaultArtifactType": lambda context: show_type(context, collection.project, collection.type),
+        "defaultArtifactType": lambda _context: show_type(collection.project, collection.type),
         "tags": {"edges": []},
         "digestAlgorithm": "MANIFEST_MD5",
         "latestArtifact": lambda _context: show_artifact(latest.artifact) if latest else None,
@@ -525,11 +527,11 @@ def show_alias(alias: str, collection: Collection) -> dict[str, Any]:
     return {
         "id": f"{collection.id}-{alias}",
         "alias": alias,
-        "artifactCollection": lambda context: show_collection(context, collection),
+        "artifactCollection": lambda _context: show_collection(collection),
     }
 
 
-def show_membership(asked: Asked, member: Membership) -> dict[str, Any]:
+def show_membership(member: Membership) -> dict[str, Any]:
     def files(
         context: Asked,
         names: Sequence[str] | None = None,
@@ -546,14 +548,14 @@ def show_membership(asked: Asked, member: Membership) -> dict[str, Any]:
         "createdAt": member.created_at,
         "aliases": [show_alias(alias, member.collection) for alias in names],
         "artifact": show_artifact(member.artifact),
-        "artifactCollection": show_collection(asked, member.collection),
+        "artifactCollection": show_collection(member.collection),
         "files": files,
     }
 
 
 def show_artifact(artifact: Artifact) -> dict[str, Any]:
-    def memberships(context: Asked) -> dict[str, Any]:
-        return {"edges": [_node(show_membership(context, each)) for each in artifact.memberships]}
+    def memberships(_context: Asked) -> dict[str, Any]:
+        return {"edges": [_node(show_membership(each)) for each in artifact.memberships]}
 
     def aliases(_context: Asked) -> list[dict[str, Any]]:
         return [
@@ -571,11 +573,11 @@ def show_artifact(artifact: Artifact) -> dict[str, Any]:
         "id": artifact.id,
         "aliases": aliases,
         "artifactMemberships": memberships,
-        "artifactSequence": lambda context: show_collection(context, artifact.sequence),
-        "artifactType": lambda context: show_type(context, artifact.sequence.project, artifact.sequence.type),
+        "artifactSequence": lambda _context: show_collection(artifact.sequence),
+        "artifactType": lambda _context: show_type(artifact.sequence.project, artifact.sequence.type),
         "commitHash": None,
         "createdAt": artifact.created_at,
-        "createdBy": lambda context: show_run(context, artifact.run) if artifact.run else None,
+        "createdBy": lambda _context: show_run(artifact.run) if artifact.run else None,
         "currentManifest": manifest,
         "description": artifact.description,
         "digest": artifact.digest,
@@ -594,7 +596,7 @@ def show_artifact(artifact: Artifact) -> dict[str, Any]:
     }
 
 
-def show_run(asked: Asked, run: Run) -> dict[str, Any]:  # noqa: ARG001 -- called as the others are
+def show_run(run: Run) -> dict[str, Any]:
     return {
         "id": run.id,
         "name": run.name,
@@ -612,7 +614,7 @@ def show_run(asked: Asked, run: Run) -> dict[str, Any]:  # noqa: ARG001 -- calle
         "logLineCount": 0,
         "historyTail": "[]",
         "eventsTail": "[]",
-        "wandbConfig": lambda _context, keys: "{}",  # noqa: ARG005 -- the schema's name
+        "wandbConfig": lambda _context, **_: "{}",
     }
 
 

@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from tests.services.wandb_server.answers import Asked, answer, load_schema
-from tests.services.wandb_server.state import Account, Artifact, Collection, File, Project, Run, State
+from tests.services.wandb_server.state import Account, Artifact, Collection, File, Run, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -112,12 +112,14 @@ class WandbServer:
                 for path, content in files.items():
                     artifact.files[path] = self._keep(path, digests[path], content, artifact)
                 contents = {path: {"digest": digests[path], "size": len(files[path])} for path in files}
-                manifest = json.dumps({
-                    "version": 1,
-                    "storagePolicy": "wandb-storage-policy-v1",
-                    "storagePolicyConfig": {"storageLayout": "V2"},
-                    "contents": contents,
-                }).encode()
+                manifest = json.dumps(
+                    {
+                        "version": 1,
+                        "storagePolicy": "wandb-storage-policy-v1",
+                        "storagePolicyConfig": {"storageLayout": "V2"},
+                        "contents": contents,
+                    }
+                ).encode()
                 artifact.manifest = self._keep("wandb_manifest.json", _md5(manifest), manifest, artifact)
                 state.commit(artifact)
             collection = sequence
@@ -139,7 +141,7 @@ class WandbServer:
             return f"v{member.number}" if member else ""
 
     def fail(self, call: str, fault: Fault, *, times: int = 1_000_000) -> None:
-        """Let the next requests that match (a regular expression, searched in `METHOD /path Operation`) fail."""
+        """Let the next requests go wrong that match a regular expression, searched in what `calls` holds."""
         self._rules.append(_Rule(re.compile(call), fault, times))
 
     def meet(self, call: str, parties: int) -> None:
@@ -153,7 +155,7 @@ class WandbServer:
         return event
 
     def stop_after(self, times: int, call: str) -> None:
-        """Do so many more requests that match, and from then on refuse all: to a job it is the end, wherever it is."""
+        """Do so many more requests that match, then refuse all: to a job it is the end, wherever it is."""
         self._end = (re.compile(call), times)
 
     def heal(self) -> None:

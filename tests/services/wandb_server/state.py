@@ -1,9 +1,9 @@
 """A stand-in for what the W&B server keeps, and for its rules.
 
-- A version is a manifest: the same digest in the same sequence is the same version, and its files never change.
+- A version is a manifest: the same digest in the same sequence is the same version, and its files stay.
 - A collection is a sequence (what runs log into) or a portfolio (what is linked into, as in a registry). A
-  version is in a collection by a membership, which has a number of its own there; linking twice is one membership.
-- An alias is unique in its collection: set elsewhere, it moves. `latest` follows the newest membership by itself.
+  version is in a collection by a membership, with a number of its own there; linking twice is one membership.
+- An alias is unique in its collection: set elsewhere, it moves. `latest` follows the newest membership.
 - A protected alias is a registry admin's; to anyone else the server answers 403.
 - What a key may not see is not there (null, or 404); what it may see and not change is answered 403.
 """
@@ -193,9 +193,7 @@ class State:
             raise Refusal(409, f"{name!r} is a {found.kind}, not a {kind}")
         if not found:
             label = "ArtifactSequence" if kind == "SEQUENCE" else "ArtifactPortfolio"
-            found = Collection(
-                id=self.new_id(label), project=project, name=name, kind=kind, type=type_
-            )
+            found = Collection(id=self.new_id(label), project=project, name=name, kind=kind, type=type_)
             project.collections[name] = found
             self.collections[found.id] = found
         return found
@@ -208,9 +206,7 @@ class State:
             for member in sequence.members.values():
                 if member.artifact.digest == digest and member.artifact.state == "COMMITTED":
                     return member.artifact
-        artifact = Artifact(
-            id=self.new_id("Artifact"), sequence=sequence, digest=digest, algorithm=algorithm
-        )
+        artifact = Artifact(id=self.new_id("Artifact"), sequence=sequence, digest=digest, algorithm=algorithm)
         self.artifacts[artifact.id] = artifact
         return artifact
 
