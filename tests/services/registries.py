@@ -109,6 +109,12 @@ class GitWorld:
         git(["push", "--quiet", "direct", "HEAD:main"], self.workspace)
         return version
 
+    def commit(self, message: str) -> None:
+        """Commit what lies in the workspace, on the server as well."""
+        git(["add", "--all"], self.workspace)
+        git(["commit", "--quiet", "-m", message], self.workspace)
+        git(["push", "--quiet", "direct", "HEAD:main"], self.workspace)
+
     def tag(self, name: str, revision: str, *options: str, message: str = "By hand") -> None:
         """Make an annotated tag on the server, as `gto` and `git push` do."""
         git(["tag", "--force", "-a", "-m", message, name, revision], self.workspace)
@@ -195,6 +201,8 @@ class MlflowWorld:
         assert found
         run = found.tags["cml-action.record"]
         numbers = [
-            int(key.rpartition(".")[2]) for key in self.client.get_run(run).data.params if key.startswith(alias)
+            int(key.rpartition(".")[2])
+            for key in self.client.get_run(run).data.params
+            if key.startswith(alias)
         ]
         self.client.log_param(run, f"{alias}.{max(numbers) + 1:06}", "edited by hand")
