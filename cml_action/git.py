@@ -65,6 +65,11 @@ def differs(folder: Path, commit: str, name: str) -> bool:
     return done.returncode != 0
 
 
+def show(folder: Path, revision: str, name: str) -> str | None:
+    """Return a file's text at a revision, its name relative to the folder; None where it is not there."""
+    return _ask(folder, "show", "--end-of-options", f"{revision}:./{name}")
+
+
 def export(folder: Path, commit: str, name: str, destination: Path) -> bool:
     """Write a path or glob as it was at a commit below a folder; whether there was anything."""
     done = _run(folder, "archive", "--format=tar", commit, "--", name, timeout_s=_NETWORK_S)

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 #: What each mode needs on top of `base`. `stats` compares with the base revision, which it reads through DVC.
 FAMILIES: dict[str, tuple[str, ...]] = {"pull": ("pull",), "stats": ("stats", "pull")}
+#: The modes that talk to a registry; each registry has a family of its name.
+REGISTRY_MODES = frozenset({"promote", "rollback"})
 #: The family that speaks each scheme of a DVC remote; HTTP comes with DVC.
 REMOTES = {
     "s3": "s3",
@@ -94,10 +96,28 @@ def asked_for(environ: Mapping[str, str]) -> tuple[str, ...]:
     except (json.JSONDecodeError, AttributeError):
         return ("base",)
     families = {family for mode in modes for family in FAMILIES.get(mode, ())}
+    project = Path(environ.get("GITHUB_WORKSPACE", "."), where)
+    if REGISTRY_MODES.intersection(modes):
+        registry = str(given.get("registry") or _registry(project / str(given.get("config") or "cml.yaml")))
+        families |= {registry} if registry in {"mlflow", "wandb"} else {"git"}
+        if registry not in {"mlflow", "wandb"} and any(
+            (each / ".dvc").is_dir() for each in (project, *project.parents)
+        ):
+            families.add("pull")
     if "pull" in families:
-        project = Path(environ.get("GITHUB_WORKSPACE", "."), where)
         families |= {REMOTES[scheme] for scheme in remote_schemes(project) if scheme in REMOTES}
     return ("base", *sorted(families))
+
+
+def _registry(policy: Path) -> str:
+    """Return what `cml.yaml` names as `registry.backend`, read before there is a reader of YAML."""
+    try:
+        text = policy.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    section = re.search(r"(?m)^registry:[ \t]*(.*(?:\n(?:[ \t#].*)?)*)", text)
+    found = re.search(r"\bbackend:[ \t]*[\"']?(git|mlflow|wandb)\b", section[1]) if section else None
+    return found[1] if found else ""
 
 
 def ensure(families: Sequence[str], locks: Path, environ: Mapping[str, str], log: Log) -> Path:

@@ -152,12 +152,14 @@ class Report:
 
     :param summary: what a reader who stops after two lines must know.
     :param facts: what goes into `result.json` beside the checks, by the mode's name.
+    :param outputs: what later steps read, by the output's name.
     """
 
     summary: tuple[Text, ...] = ()
     checks: tuple[Check, ...] = ()
     sections: tuple[Section, ...] = ()
     facts: Mapping[str, Json] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def verdict(self) -> Verdict:
@@ -174,4 +176,5 @@ class Report:
             checks=self.checks + other.checks,
             sections=self.sections + other.sections,
             facts={**self.facts, **other.facts},
+            outputs={**self.outputs, **other.outputs},
         )

@@ -24,6 +24,10 @@ OUTPUTS = {
     "report": "path of the report as Markdown",
     "report-html": "path of the report as one self-contained HTML page, with pictures",
     "result": "path of `result.json`",
+    "model": "the version, as `collection:version`",
+    "model-digest": "SHA-256 of the model's files, where it had to be known; else the registry's own digest",
+    "version": "the version that `promote` or `rollback` was about",
+    "previous": "the version that held the stage before",
     "comment-url": "address of the comment, where one was left",
 }
 

@@ -34,7 +34,7 @@ def publish(
     if summary:
         text = markdown.render(report, frame, markdown.SUMMARY)
         outputs.append(summary, scrub(text, job.log.secrets))
-    left |= {"verdict": report.verdict, "passed": str(report.verdict != "fail").lower()}
+    left |= {**report.outputs, "verdict": report.verdict, "passed": str(report.verdict != "fail").lower()}
     fault = None
     try:
         left["comment-url"] = _comment(report, job, place, frame)

@@ -19,15 +19,24 @@ from typing import TYPE_CHECKING, ClassVar
 
 from cml_action.errors import UsageError
 from cml_action.inputs import suggestion
-from cml_action.registry.gitfiles import Files
 from cml_action.registry.history import gaps
 from cml_action.registry.kept import read_kept, to_text
-from cml_action.registry.protocol import Kept, Move, MovedError, NotThereError, Stage, Version, moved, read_move
+from cml_action.registry.protocol import (
+    Kept,
+    Move,
+    MovedError,
+    NotThereError,
+    Stage,
+    Version,
+    moved,
+    read_move,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from cml_action.registry.gitfiles import Files
     from cml_action.registry.gitremote import GitRemote
 
 _SEMVER = re.compile(r"v?(\d+\.\d+\.\d+.*)")
@@ -266,7 +275,8 @@ class GitRegistry:
         words = f"{move.kind.capitalize()} {move.version} to {move.alias} (before: {move.previous or 'none'})"
         who = re.sub(r"[<>\n\0]", "", move.who) or "cml-action"
         record = replace(move, when=_moment(at)).to_json()
-        text = f"object {commit}\ntype commit\ntag {name}\ntagger {who} <{self.email}> {at} +0000\n\n{words}\n\n{record}\n"
+        head = f"object {commit}\ntype commit\ntag {name}\ntagger {who} <{self.email}> {at} +0000"
+        text = f"{head}\n\n{words}\n\n{record}\n"
         return self.remote.git("mktag", given=text.encode())
 
     def _names_by_commit(self, collection: str) -> dict[str, str]:
@@ -381,7 +391,7 @@ def _holder(collection: str, tags: Sequence[_Tag], moves: Sequence[Move]) -> Ver
 
 def _moved_evidence(version: Version) -> MovedError:
     return MovedError(
-        f"Other jobs keep evidence beside `{version.reference}` all the time, and ours found no moment between.",
+        f"Other jobs keep evidence beside `{version.reference}` all the time; ours found no moment between.",
         "Run the gate again; it may be set to run twice at once.",
     )
 

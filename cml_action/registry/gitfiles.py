@@ -1,4 +1,4 @@
-"""Where the files of a version in Git are, and what they are: in the commit itself, or recorded there by DVC."""
+"""Where the files of a version in Git are, and what they are: in the commit, or recorded there by DVC."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Files:
         recorded = _recorded_by_dvc(remote, commit, path)
         if not recorded:
             raise NotThereError(
-                f"`{version.reference}` (commit {commit[:7]}) has no `{path}`: neither Git nor DVC knows it there.",
+                f"`{version.reference}` (commit {commit[:7]}) has no `{path}`: neither Git nor DVC knows it.",
                 "Correct the path in `dvc.yaml`, `artifacts.yaml` or `cml.yaml`, or name another version.",
             )
         return path, f"md5:{recorded}"
@@ -87,7 +87,7 @@ class Files:
         if not isinstance(asked, str) or not asked:
             raise UsageError(
                 f"Nothing says where the model of `{version.reference}` lies.",
-                f"Name it in `dvc.yaml` (`artifacts: {{{name}: {{path: …}}}}`), or as `model.path` in `cml.yaml`.",
+                f"Name it in `dvc.yaml` (`artifacts: {{{name}: {{path: …}}}}`), or as `model.path` in cml.yaml.",
             )
         path = PurePosixPath(base, asked)
         if PurePosixPath(asked).is_absolute() or ".." in path.parts:
@@ -127,7 +127,7 @@ def _write(remote: GitRemote, line: str, folder: Path, version: Version) -> None
     with target.open("rb") as stream:
         if stream.read(len(_POINTER)) == _POINTER:
             raise UsageError(
-                f"`{name}` in `{version.reference}` is a pointer of Git LFS, which this registry does not fetch.",
+                f"`{name}` in `{version.reference}` is a pointer of Git LFS, which is not fetched here.",
                 "Track the model with DVC, or commit the file itself.",
             )
 

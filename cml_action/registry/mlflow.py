@@ -95,7 +95,10 @@ class MlflowRegistry:
         pending = bool(last and done < last.number and holds in (last.previous, last.version))
         if last and not pending and holds != last.version:
             doubts = (*doubts, _by_hand(alias, holds, last))
-            moves = (*moves, Move(number=0, alias=alias, version=holds, previous=last.version, kind="outside"))
+            moves = (
+                *moves,
+                Move(number=0, alias=alias, version=holds, previous=last.version, kind="outside"),
+            )
         if not last and holds:
             moves = (Move(number=0, alias=alias, version=holds, kind="outside"),)
         name = last.version if pending and last else holds
@@ -203,7 +206,9 @@ class MlflowRegistry:
         with self._errors(f"make the record of `{collection}`"):
             home = self._experiment(_HOME)
             mine = self.client.search_runs(
-                [home], f"tags.`{_COLLECTION}` = {_quoted(collection)}", order_by=["attributes.start_time ASC"]
+                [home],
+                f"tags.`{_COLLECTION}` = {_quoted(collection)}",
+                order_by=["attributes.start_time ASC"],
             )
             run = mine[0] if mine else None
             if run is None:
@@ -354,7 +359,9 @@ def _by_hand(alias: str, holds: str, last: Move) -> str:
 
 def _quoted(text: str) -> str:
     if "'" in text or "\n" in text:
-        raise UsageError(f"`{text}` cannot be searched for in MLflow: it holds a quotation mark or a line break.")
+        raise UsageError(
+            f"`{text}` cannot be searched for in MLflow: it holds a quotation mark or a line break."
+        )
     return f"'{text}'"
 
 

@@ -75,7 +75,5 @@ def _git(around: Surroundings) -> Registry:
         token=around.token,
         server_url=around.server_url,
     )
-    files = Files(
-        prefix=around.prefix, path=around.model_path, pull=pull_with(around.workspace, pull, fetch)
-    )
+    files = Files(prefix=around.prefix, path=around.model_path, pull=pull_with(around.workspace, pull, fetch))
     return GitRegistry(remote=remote, files=files)

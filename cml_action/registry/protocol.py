@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
 
 from cml_action.errors import OutsideError, UsageError
 
@@ -174,7 +174,7 @@ class Registry(Protocol):
     """
 
     #: `git`, `mlflow` or `wandb`.
-    backend: str
+    backend: ClassVar[str]
 
     def find(self, collection: str, wanted: str) -> Version:
         """Return the version that `wanted` names.

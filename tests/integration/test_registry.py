@@ -128,7 +128,8 @@ def test_stages_do_not_touch_each_other(world: World) -> None:
     take(registry, registry.look(world.collection, "production"), first)
     take(registry, registry.look(world.collection, "production-eu"), second)
     held = {
-        name: registry.look(world.collection, name).holder for name in ("production", "production-eu", "staging")
+        name: registry.look(world.collection, name).holder
+        for name in ("production", "production-eu", "staging")
     }
     assert {name: each and each.name for name, each in held.items()} == {
         "production": first,
@@ -200,9 +201,10 @@ def test_a_move_made_by_hand_counts_and_is_told_apart(world: World) -> None:
     back = take(registry, stage, first)
     assert back.holder
     assert back.holder.name == first
-    assert world.open().look(world.collection, "production").holder == world.open().look(
-        world.collection, "production"
-    ).holder
+    assert (
+        world.open().look(world.collection, "production").holder
+        == world.open().look(world.collection, "production").holder
+    )
 
 
 def test_a_record_edited_by_hand_is_named_and_the_next_move_works(world: World) -> None:

@@ -109,6 +109,12 @@ class GitWorld:
         git(["push", "--quiet", "direct", "HEAD:main"], self.workspace)
         return version
 
+    def commit(self, message: str) -> None:
+        """Commit what lies in the workspace, on the server as well."""
+        git(["add", "--all"], self.workspace)
+        git(["commit", "--quiet", "-m", message], self.workspace)
+        git(["push", "--quiet", "direct", "HEAD:main"], self.workspace)
+
     def tag(self, name: str, revision: str, *options: str, message: str = "By hand") -> None:
         """Make an annotated tag on the server, as `gto` and `git push` do."""
         git(["tag", "--force", "-a", "-m", message, name, revision], self.workspace)
