@@ -12,6 +12,7 @@ from cml_action.inputs import suggestion
 from cml_action.model import reference
 from cml_action.promotion import lock
 from cml_action.registry.open import Surroundings, open_registry
+from cml_action.registry.wandbevent import read_automation
 
 if TYPE_CHECKING:
     from cml_action.job import Job
@@ -62,13 +63,7 @@ def open_target(job: Job) -> tuple[Target, Wanted | None]:
     section = job.policy.registry if job.policy else None
     backend = job.inputs.registry or (section and section.backend) or "git"
     named, origin = _named(job)
-    match = _REFERENCE.fullmatch(named) if named else None
-    if named and not match:
-        raise UsageError(
-            f"{origin} names the model `{named}`, which is no version in a registry.",
-            "Name it as `collection:version` or `collection:alias`.",
-        )
-    own = (match["collection"] or "") if match else ""
+    own, wanted = named or ("", "")
     collection = job.inputs.collection or (section and section.collection) or own
     if not collection:
         raise UsageError(
@@ -76,7 +71,7 @@ def open_target(job: Job) -> tuple[Target, Wanted | None]:
             "Set the input `collection`, `registry.collection` in cml.yaml, or name the model as"
             " `collection:version`.",
         )
-    if own and own != collection and not collection.endswith(f"/{own}"):
+    if own and not f"/{collection}".endswith(f"/{own}") and not f"/{own}".endswith(f"/{collection}"):
         raise UsageError(
             f"{origin} names a model of `{own}`, and promotion happens in `{collection}`.",
             "Name a version of that collection, or set the input `collection`.",
@@ -94,8 +89,8 @@ def open_target(job: Job) -> tuple[Target, Wanted | None]:
         alias=job.inputs.alias,
         stages=stages,
     )
-    if match:
-        return target, Wanted(name=match["wanted"], origin=origin)
+    if named:
+        return target, Wanted(name=wanted, origin=origin)
     return target, _unnamed(job, target)
 
 
@@ -116,14 +111,27 @@ def surroundings(job: Job) -> Surroundings:
     )
 
 
-def _named(job: Job) -> tuple[str, str]:
-    """Return what the input or the event calls the model, and who did."""
+def _named(job: Job) -> tuple[tuple[str, str] | None, str]:
+    """Return the collection (or nothing) and the version that the input or the event names, and who did."""
     if job.inputs.model:
-        return job.inputs.model, "The input `model`"
+        return _parts(job.inputs.model, "The input `model`")
     if job.event.ref.startswith("refs/tags/") and job.event.name in {"push", "create"}:
-        return job.event.ref.removeprefix("refs/tags/"), "The pushed tag"
+        return _parts(job.event.ref.removeprefix("refs/tags/"), "The pushed tag")
+    payload = job.event.payload.get("client_payload") if job.event.name == "repository_dispatch" else None
+    if isinstance(payload, dict) and (said := read_automation(payload)):
+        return (said.collection, said.pinned), "The event of W&B's automation"
     found = reference.find("", job.event, None)
-    return (found.text, found.origin[:1].upper() + found.origin[1:]) if found else ("", "")
+    return _parts(found.text, found.origin[:1].upper() + found.origin[1:]) if found else (None, "")
+
+
+def _parts(named: str, origin: str) -> tuple[tuple[str, str], str]:
+    match = _REFERENCE.fullmatch(named)
+    if not match:
+        raise UsageError(
+            f"{origin} names the model `{named}`, which is no version in a registry.",
+            "Name it as `collection:version` or `collection:alias`.",
+        )
+    return (match["collection"] or "", match["wanted"]), origin
 
 
 def _unnamed(job: Job, target: Target) -> Wanted | None:

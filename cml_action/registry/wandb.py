@@ -59,6 +59,8 @@ if TYPE_CHECKING:
     from wandb import Artifact
 
 _DIGEST = re.compile(r"(sha256|wandb):([0-9a-f]+)")
+#: An alias with the identifier of the version that it shall stand for (`wandbevent.py`).
+_PINNED = re.compile(r"([^@]+)@([A-Za-z0-9+/=_-]{8,})")
 _PAGE = 100
 #: Characters of evidence beside a version. W&B names no limit; the metadata is read with each look at it.
 _MOST_EVIDENCE = 20_000
@@ -92,10 +94,22 @@ class WandbRegistry:
     backend: ClassVar[str] = "wandb"
 
     def find(self, collection: str, wanted: str) -> Version:
-        """Return the version with a number, an alias or a digest."""
+        """Return the version with a number, an alias or a digest.
+
+        :param wanted: also `alias@identifier`: the alias, as long as exactly that version holds it. Between
+            an event and its job, or a person's approval, an alias may move on.
+        """
         if _DIGEST.fullmatch(wanted):
             return self._with_digest(collection, wanted)
-        return version_of(collection, self._artifact(collection, wanted))
+        pinned = _PINNED.fullmatch(wanted)
+        found = self._artifact(collection, pinned[1] if pinned else wanted)
+        if pinned and pinned[2] != found.id:
+            raise UsageError(
+                f"`{pinned[1]}` of `{collection}` moved on since this event: {number_of(found)} holds it"
+                " now, and the event was about another version.",
+                "The later event has a run of its own. To go on with the earlier version, name it in `model`.",
+            )
+        return version_of(collection, found)
 
     def look(self, collection: str, alias: str) -> Stage:
         """Read who holds the alias, the mark's record, and whether a move is decided: three requests."""

@@ -54,6 +54,11 @@ class Automation:
     author: str = ""
 
     @property
+    def pinned(self) -> str:
+        """What `WandbRegistry.find` takes: the alias, as long as the version that was meant holds it."""
+        return f"{self.wanted}@{self.artifact_id}" if self.artifact_id else self.wanted
+
+    @property
     def reference(self) -> str:
         """The version as a user would write it in the input `model`."""
         return f"{self.collection}:{self.wanted}"

@@ -78,6 +78,19 @@ class WandbWorld:
     def holder(self, alias: str) -> str:
         return self.server.holder(self.name, alias)
 
+    def automation(self, alias: str) -> dict[str, str]:
+        """Return what W&B's automation says when an alias is added, by the payload in docs/wandb.md."""
+        project = self.server.registry
+        return {
+            "event_type": "ADD_ARTIFACT_ALIAS",
+            "event_author": "grace",
+            "artifact_version": f"wandb-artifact://_id/{self.artifact(self.holder(alias)).id}",
+            "artifact_version_string": f"{project.entity}/{project.name}/{self.name}:{alias}",
+            "artifact_collection_name": self.name,
+            "project_name": project.name,
+            "entity_name": project.entity,
+        }
+
     def metadata(self, version: str) -> Any:
         return json.loads(self.artifact(version).metadata or "{}")
 
