@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 # `mnist:v3`, `mnist@v1.2.3` and `mnist#production` as GTO writes them, `org/registry/mnist:production`,
 # `mnist@sha256:…`. A digest may stand alone.
 _DIGEST = r"(?:sha256|md5|git|wandb):[0-9a-f]{32,64}(?:\.dir)?"
-_REFERENCE = re.compile(rf"(?:(?P<collection>[^@#\s]+?)[:@#])?(?P<wanted>{_DIGEST}|[\w.+-]+)")
+_REFERENCE = re.compile(
+    rf"(?:(?!{_DIGEST}$)(?P<collection>[^@#\s]+?)[:@#])?(?P<wanted>{_DIGEST}|[\w.+-]+)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)

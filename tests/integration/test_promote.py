@@ -303,7 +303,7 @@ def test_a_person_approves_by_merging_one_line(promotion: Promotion) -> None:
         ({"model": "other:v1.0.0"}, "names a model of `other`, and promotion happens in `mnist`"),
         ({"model": "$(touch x)"}, "which is no version in a registry"),
         ({}, "Nothing says which version shall be promoted"),
-        ({"model": "mnist:v1.0.0", "collection": "a b"}, "cannot be a model's name in Git"),
+        ({"model": "v1.0.0", "collection": "a b"}, "cannot be a model's name in Git"),
     ],
 )
 def test_what_is_asked_wrongly_is_one_sentence(

@@ -9,12 +9,13 @@ from cml_action.model.verdict import Evidence, policy_digest
 from cml_action.policy import load
 from cml_action.registry.fetch import fetch
 from cml_action.registry.protocol import Kept
-from tests.services.runner import Step, run_step
+from tests.services.forked import forked_step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cml_action.registry.protocol import Stage
+    from tests.services.runner import Step
     from tests.services.proxy import Proxy
     from tests.services.registries import World
 
@@ -80,13 +81,14 @@ class Promotion:
 
     def inputs(self, mode: str, **inputs: str) -> dict[str, str]:
         """Return a step's inputs."""
-        given = {"github-token": "test_token_admin", **self.world.inputs, "collection": self.world.collection}
+        given = {"github-token": "test_token_admin", "comment": "false", **self.world.inputs}
+        given["collection"] = self.world.collection
         return {**given, "mode": mode, **{name.replace("_", "-"): value for name, value in inputs.items()}}
 
     def step(self, mode: str, *, same_run: bool = False, **inputs: str) -> Step:
         """Run a step, each in a run of its own."""
         self.runs += 0 if same_run else 1
-        return run_step(self.world.workspace, self.inputs(mode, **inputs), environ=self.variables())
+        return forked_step(self.world.workspace, self.inputs(mode, **inputs), environ=self.variables())
 
     def stage(self, alias: str = "production") -> Stage:
         """Return a stage as a new client sees it."""
