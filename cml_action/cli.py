@@ -24,6 +24,8 @@ _ARGUMENTS = {
     "pull": "targets",
     "stats": "data",
     "gate": "model",
+    "promote": "model",
+    "rollback": "to",
     "comment": "report",
     "check": "report",
     "pr": "files",
@@ -34,6 +36,8 @@ _HELP = {
     "pull": "Fetch the data that DVC tracks.",
     "stats": "Profile data sets and compare them with the base.",
     "gate": "Test a model beside the one in production.",
+    "promote": "Let a version take a stage, on evidence.",
+    "rollback": "Give a stage back to a version that held it.",
     "comment": "Publish a Markdown file of your own.",
     "check": "Publish a Markdown file as a check run.",
     "pr": "Propose files of the workspace in a pull request.",
@@ -109,12 +113,48 @@ def _parameter(command: str, field: str) -> inspect.Parameter:
     )
 
 
+def _meaning(field: str) -> str:
+    return (FIELDS[field].description or "").replace("`", "")
+
+
 def _text(value: list[str] | str | None) -> str:
     return "\n".join(value) if isinstance(value, list) else value or ""
 
 
 for _name, _summary in _HELP.items():
     app.command(_name, help=_summary)(_command(_name))
+
+
+@app.command("history", help="Show who moved a stage, when and why.")
+def _history(
+    *,
+    registry: Annotated[str, typer.Option(help=_meaning("registry"))] = "",
+    collection: Annotated[str, typer.Option(help=_meaning("collection"))] = "",
+    alias: Annotated[str, typer.Option(help="The stage whose record is shown.")] = "production",
+    config: Annotated[str, typer.Option(help=_meaning("config"))] = "cml.yaml",
+    working_directory: Annotated[str, typer.Option(help=_meaning("working-directory"))] = ".",
+    github_token: Annotated[str, typer.Option(envvar="GITHUB_TOKEN", help=_meaning("github-token"))] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show what happens inside.")] = False,
+) -> None:
+    log = Log(runner=False, debug=debug, secrets=secrets_of(os.environ))
+    given = {
+        "mode": "rollback",  # whose inputs say where a record is
+        "registry": registry,
+        "collection": collection,
+        "alias": alias,
+        "config": config,
+        "working-directory": working_directory,
+        "github-token": github_token,
+    }
+
+    def work() -> int:
+        from cml_action.promotion.show import show
+
+        log.line(show(parse(given), os.environ, log, as_json=as_json))
+        return 0
+
+    raise typer.Exit(guarded(work, log))
 
 
 def main() -> None:

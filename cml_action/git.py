@@ -165,6 +165,11 @@ def _specs(name: str) -> tuple[str, str]:
     return f":(literal){name}", f":(glob){name}"
 
 
+def show(folder: Path, revision: str, name: str) -> str | None:
+    """Return a file's text at a revision, its name relative to the folder; None where it is not there."""
+    return _ask(folder, "show", "--end-of-options", f"{revision}:./{name}")
+
+
 def export(folder: Path, commit: str, name: str, destination: Path) -> bool:
     """Write a path or glob as it was at a commit below a folder; whether there was anything."""
     for spec in _specs(name):  # Git refuses one that matches nothing

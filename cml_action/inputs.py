@@ -16,7 +16,7 @@ from cml_action.errors import UsageError, suggestion
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-Mode: TypeAlias = Literal["setup", "pull", "stats", "gate", "comment", "check", "pr"]
+Mode: TypeAlias = Literal["setup", "pull", "stats", "gate", "promote", "rollback", "comment", "check", "pr"]
 MODES: tuple[str, ...] = Mode.__args__  # type: ignore[attr-defined]
 _NAMED_MODES = ", ".join(f"`{mode}`" for mode in MODES)
 
@@ -108,8 +108,9 @@ class Inputs(BaseModel):
     )
     model: str = Field(
         "",
-        description="The model to gate: a path, or a reference in the registry; from the event, else from"
-        " `cml.yaml`, where empty.",
+        description="The model: a path, or a reference in the registry (`collection:version`,"
+        " `collection:alias` or a digest); from the event, else from `cml.yaml`, where empty. `promote` also asks"
+        " `registry.lock.yaml`, and the stage before.",
     )
     baseline: str = Field(
         "",
@@ -126,6 +127,46 @@ class Inputs(BaseModel):
         description="Interpreter in which the model is loaded and run; `python` on the PATH where empty.",
     )
     gates: str = Field("", description="YAML list of gates, added to those of `cml.yaml`.")
+    registry: Literal["", "git", "mlflow", "wandb"] = Field(
+        "",
+        description="Where versions are: `git` (GTO's tags), `mlflow` or `wandb`; from `cml.yaml`, else"
+        " `git`, where empty.",
+    )
+    collection: str = Field(
+        "",
+        description="Where promotion happens, such as `mnist` or `wandb-registry-model/mnist`; from"
+        " `cml.yaml`, else from `model`, where empty.",
+    )
+    alias: str = Field("production", description="The stage that `promote` and `rollback` move.")
+    require_gate: Literal["true", "false"] = Field(
+        "true",
+        description="Whether `promote` needs a passing verdict for exactly this digest: `true` or `false`.",
+    )
+    evidence: str = Field(
+        "",
+        description="The `verdict.json` of a gate in the same job; what the gate kept in the registry where"
+        " empty. `rollback` asks for a verdict only where it is named.",
+    )
+    skip_stages: Literal["true", "false"] = Field(
+        "false", description="Whether a version may jump over a stage of `cml.yaml`: `true` or `false`."
+    )
+    approval: Literal["none", "pull-request"] = Field(
+        "none",
+        description="`pull-request`: promote what a merged change of `registry.lock.yaml` names, and else"
+        " write that change, of which `mode: pr` opens a pull request.",
+    )
+    to: str = Field(
+        "", description="The version that `rollback` goes to; the one before the present one where empty."
+    )
+    reason: str = Field("", description="Why, for the record; what the gate said where empty.")
+    dry_run: Literal["true", "false"] = Field(
+        "false", description="Whether everything is checked and nothing moved: `true` or `false`."
+    )
+    notify: Names = Field(
+        (),
+        description="Who is told of a move: `owner/name` gets a `repository_dispatch`, a web address a signed"
+        " POST.",
+    )
     report: str = Field("", description="The Markdown file that `comment`, `check` and `pr` publish.")
     files: Names = Field(
         (), description="What `pr` commits: files, folders or globs; `dvc.lock` where empty."
@@ -145,16 +186,27 @@ class Inputs(BaseModel):
 #: The inputs that only some modes read; all others are every mode's.
 USED_BY: dict[str, tuple[str, ...]] = {
     "targets": ("pull",),
-    "remote": ("pull", "stats", "gate"),
+    "remote": ("pull", "stats", "gate", "promote", "rollback"),
     "jobs": ("pull",),
     "data": ("pull", "stats"),
     "label": ("stats",),
     "base": ("stats",),
-    "model": ("gate",),
+    "model": ("gate", "promote"),
     "baseline": ("gate",),
     "model-loader": ("gate",),
     "python": ("gate",),
     "gates": ("gate",),
+    "registry": ("promote", "rollback"),
+    "collection": ("promote", "rollback"),
+    "alias": ("promote", "rollback"),
+    "require-gate": ("promote",),
+    "evidence": ("promote", "rollback"),
+    "skip-stages": ("promote",),
+    "approval": ("promote",),
+    "to": ("rollback",),
+    "reason": ("promote", "rollback"),
+    "dry-run": ("promote", "rollback"),
+    "notify": ("promote", "rollback"),
     "report": ("comment", "check", "pr"),
     "files": ("pr",),
     "merge": ("pr",),

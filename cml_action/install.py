@@ -44,6 +44,8 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "stats": ("stats", "pull"),
     "gate": ("gate", "pull"),
 }
+#: The modes that talk to a registry; each registry has a family of its name.
+REGISTRY_MODES = frozenset({"promote", "rollback"})
 #: The family that speaks each scheme of a DVC remote; HTTP comes with DVC.
 REMOTES = {
     "s3": "s3",
@@ -101,8 +103,11 @@ def asked_for(environ: Mapping[str, str]) -> tuple[str, ...]:
         where = str(given.get("working-directory") or ".")
     except (json.JSONDecodeError, AttributeError):
         return ("base",)
+    project = Path(environ.get("GITHUB_WORKSPACE", "."), where)
     more = _library(given, environ) if "gate" in modes else set()
-    return families_of(modes, Path(environ.get("GITHUB_WORKSPACE", "."), where), _schemes(given), more)
+    if REGISTRY_MODES.intersection(modes):
+        more |= _of_registry(given, project)
+    return families_of(modes, project, _schemes(given), more)
 
 
 def families_of(
@@ -136,6 +141,26 @@ def _library(given: Mapping[str, str], environ: Mapping[str, str]) -> set[str]:
     except UsageError:  # the program says it
         return set()
     return {family} if module and not has_module(theirs, module) else set()
+
+
+def _of_registry(given: Mapping[str, object], project: Path) -> set[str]:
+    """Return the families of the registry that is asked; versions in Git may have their files in DVC."""
+    named = str(given.get("registry") or _registry(project / str(given.get("config") or "cml.yaml")))
+    if named in {"mlflow", "wandb"}:
+        return {named}
+    tracked = any((each / ".dvc").is_dir() for each in (project, *project.parents))
+    return {"git", "pull"} if tracked else {"git"}
+
+
+def _registry(policy: Path) -> str:
+    """Return what `cml.yaml` names as `registry.backend`, read before there is a reader of YAML."""
+    try:
+        text = policy.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    section = re.search(r"(?m)^registry:[ \t]*(.*(?:\n(?:[ \t#].*)?)*)", text)
+    found = re.search(r"\bbackend:[ \t]*[\"']?(git|mlflow|wandb)\b", section[1]) if section else None
+    return found[1] if found else ""
 
 
 def ensure(families: Sequence[str], locks: Path, environ: Mapping[str, str], log: Log) -> Path:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cml_action.errors import UsageError
-from cml_action.inputs import suggestion
+from cml_action.errors import UsageError, suggestion
 from cml_action.model.faults import quoted
 from cml_action.model.latency import QUANTILES
 from cml_action.policy.units import Share

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cml_action.data.tables import find
-from cml_action.errors import UsageError
-from cml_action.inputs import suggestion
+from cml_action.errors import UsageError, suggestion
 from cml_action.model.digest import digest
 
 if TYPE_CHECKING:

@@ -27,9 +27,11 @@ OUTPUTS = {
     "comment-url": "address of the comment, where one was left",
     "check-url": "address of the check run, where one was made",
     "pr-url": "address of the pull request that `pr` opened or updated",
-    "model": "the model that was gated, as it was named",
-    "model-digest": "its SHA-256, `sha256:…`",
+    "model": "the model that was gated, as it was named; of `promote` and `rollback` `collection:version`",
+    "model-digest": "SHA-256 of the model's files, where it had to be known; else the registry's own digest",
     "verdict-file": "path of `verdict.json`, the evidence of `gate`",
+    "version": "the version that `promote` or `rollback` was about",
+    "previous": "the version that held the stage before",
 }
 
 

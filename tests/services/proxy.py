@@ -20,6 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from tests.services.deployments import Deployments
 from tests.services.graphql import answer as graphql_answer
 
 if TYPE_CHECKING:
@@ -66,6 +67,9 @@ class Proxy:
         self.url = ""
         #: Every request that came in, `METHOD /path?query`, in the order of arrival.
         self.calls: list[str] = []
+        self.deployments = Deployments()
+        #: Called with each request's number, from 1, before it is passed on and before it is answered.
+        self.watch: Callable[[int, str], None] = lambda _number, _when: None
         self._rules: list[_Rule] = []
         self._gates: list[tuple[str, re.Pattern[str], threading.Barrier]] = []
         self._lock = threading.Lock()
@@ -132,15 +136,21 @@ class _Handler(BaseHTTPRequestHandler):
         sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         path = self.path.removeprefix(self.state.prefix)
         fault = self.state.arrived(self.command, path) or Fault()
+        number = len(self.state.calls)
+        self.state.watch(number, "before")
         time.sleep(fault.delay_s)
         if fault.reset:
             self._reset()
             return
         if fault.status is not None:
-            message = fault.message if isinstance(fault.message, dict) else {"message": fault.message}
-            self._answer(fault.status, fault.headers, json.dumps(message).encode(), half=fault.half)
+            message = {"message": fault.message} if isinstance(fault.message, str) else fault.message
+            text = message if isinstance(message, bytes) else json.dumps(message).encode()
+            self._answer(fault.status, fault.headers, text, half=fault.half)
             return
-        status, headers, body = self._instead(path, sent) or self._pass_on(self.command, path, sent)
+        answer = self.state.deployments.answer(self.command, path, sent, self.state.url)
+        answer = answer or self._instead(path, sent)
+        status, headers, body = answer or self._pass_on(self.command, path, sent)
+        self.state.watch(number, "after")
         if fault.lost:
             self._reset()
             return

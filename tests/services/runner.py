@@ -56,6 +56,28 @@ def run_step(
     :param python: options of the interpreter.
     :param limit_s: seconds after which it is stopped.
     """
+    given = step_environment(workspace, inputs, event=event, environ=environ)
+    done = subprocess.run(
+        [sys.executable, *python, "-m", "cml_action.action"],
+        capture_output=True,
+        check=False,
+        cwd=workspace,
+        env=given,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        timeout=limit_s,
+    )
+    return read_step(given, done.returncode, done.stdout, done.stderr)
+
+
+def step_environment(
+    workspace: Path,
+    inputs: Mapping[str, str],
+    *,
+    event: tuple[str, Mapping[str, Any]] = ("workflow_dispatch", {}),
+    environ: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Write what a runner writes before a step, and return the step's environment."""
     temporary = workspace.parent / "_temp"
     temporary.mkdir(exist_ok=True)
     name, payload = event
@@ -64,7 +86,7 @@ def run_step(
     for each in ("output", "summary"):
         files[each].write_text("", encoding="utf-8")
     kept = {key: os.environ[key] for key in ("PATH", "HOME", "SYSTEMROOT") if key in os.environ}
-    given = {
+    return {
         **kept,
         "CI": "true",
         "CML_ACTION_INPUTS": json.dumps(inputs),
@@ -81,22 +103,16 @@ def run_step(
         "RUNNER_TEMP": str(temporary),
         **(environ or {}),
     }
-    done = subprocess.run(
-        [sys.executable, *python, "-m", "cml_action.action"],
-        capture_output=True,
-        check=False,
-        cwd=workspace,
-        env=given,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        timeout=limit_s,
-    )
+
+
+def read_step(given: Mapping[str, str], code: int, log: str, errors: str) -> Step:
+    """Return what is left of a step that ran in this environment."""
     return Step(
-        code=done.returncode,
-        log=done.stdout,
-        errors=done.stderr,
-        outputs=_outputs(files["output"].read_text(encoding="utf-8")),
-        summary=files["summary"].read_text(encoding="utf-8"),
+        code=code,
+        log=log,
+        errors=errors,
+        outputs=_outputs(Path(given["GITHUB_OUTPUT"]).read_text(encoding="utf-8")),
+        summary=Path(given["GITHUB_STEP_SUMMARY"]).read_text(encoding="utf-8"),
     )
 
 

@@ -1,0 +1,164 @@
+"""`promote`: let a version take a stage, on evidence, and record who, when and why."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from cml_action import git
+from cml_action.errors import UsageError
+from cml_action.promotion import describe, lock, notify
+from cml_action.promotion.after import follow_up
+from cml_action.promotion.evidence import judge
+from cml_action.promotion.record import next_move
+from cml_action.promotion.target import open_target
+from cml_action.publish.outputs import write
+from cml_action.registry.protocol import Move
+from cml_action.report import Check, Code, Report, Text
+
+if TYPE_CHECKING:
+    from cml_action.job import Job
+    from cml_action.promotion.evidence import Judged
+    from cml_action.promotion.target import Target
+    from cml_action.registry.protocol import Stage, Version
+
+
+def run(job: Job) -> Report:
+    """Check everything, then move. A second run of the same finds what the first one did."""
+    notify.check(job.inputs.notify, os.environ)
+    target, wanted = open_target(job)
+    if wanted is None:
+        raise UsageError(
+            "Nothing says which version shall be promoted: neither the input `model`, nor the event, nor a"
+            " stage before this one.",
+            f"Set `model`, such as `{target.collection}:v3`.",
+        )
+    registry = target.registry
+    version = registry.find(target.collection, wanted.name)
+    job.log.line(f"The candidate is {version.reference} ({wanted.origin}).")
+    stage = registry.look(target.collection, target.alias)
+    if stage.holder and stage.holder.name == version.name:
+        return _again(job, target, version, stage)
+    judged = judge(job, registry, version, required=job.inputs.require_gate == "true")
+    checks = (*judged.checks, *_order(job, target, version), *_approved(job, target, version))
+    report = Report(checks=checks) + _doubts(stage, judged)
+    move = next_move(
+        job, stage, version, kind="promote", digest=judged.digest, why=job.inputs.reason or _reason(judged)
+    )
+    outputs = Report(outputs=describe.outputs(version, stage, judged.digest))
+    if report.verdict == "fail":
+        said = Text.of(Code(version.reference), " was not promoted to ", Code(target.alias), ".")
+        return Report(summary=(said,)) + report + outputs
+    if job.inputs.dry_run == "true":
+        return report + describe.moved(target.collection, move, dry=True) + outputs
+    if any(each.status == "skip" for each in checks):
+        return _proposed(job, target, move) + report + outputs
+    done = registry.move(stage, move)
+    job.log.line(f"{version.reference} took {target.alias} from {move.previous or 'nobody'}.")
+    recorded = done.last or move
+    follow_up(job, target.collection, recorded)
+    return report + describe.moved(target.collection, recorded) + outputs
+
+
+def _again(job: Job, target: Target, version: Version, stage: Stage) -> Report:
+    """Finish what a killed job left, and say that the version holds the stage."""
+    last = stage.last
+    move = last or Move(number=0, alias=target.alias, version=version.name)
+    if job.inputs.dry_run != "true":
+        stage = target.registry.settle(stage)
+        if last and last.kind != "outside" and last.version == version.name:
+            follow_up(job, target.collection, last)
+    report = describe.held_already(target.collection, move)
+    return report + _doubts(stage, None) + Report(outputs=describe.outputs(version, stage, move.digest))
+
+
+def _reason(judged: Judged) -> str:
+    found = judged.evidence
+    if found is None:
+        return "Promoted without a gate's verdict"
+    return f"The gate said {found.verdict}" + (f" ({found.run_url})" if found.run_url else "")
+
+
+def _order(job: Job, target: Target, version: Version) -> tuple[Check, ...]:
+    """Check that the version has been in the stage before this one."""
+    if not target.before:
+        return ()
+    stage = target.registry.look(target.collection, target.before)
+    held = stage.holder is not None and stage.holder.name == version.name
+    passed = held or any(each.version == version.name for each in stage.moves)
+    told = job.inputs.skip_stages == "true"
+    return (
+        Check(
+            id="promote/stages",
+            status="pass" if passed else "warn" if told else "fail",
+            title=f"it has been in {target.before}",
+            message=""
+            if passed
+            else f"`{version.reference}` never held `{target.before}`, which comes before `{target.alias}`."
+            + (
+                " It was told to jump over it."
+                if told
+                else " Promote it there first, or set `skip-stages: true`."
+            ),
+        ),
+    )
+
+
+def _approved(job: Job, target: Target, version: Version) -> tuple[Check, ...]:
+    """Check that the lock file, as it was merged, names the version."""
+    if job.inputs.approval != "pull-request":
+        return ()
+    if job.event.name.startswith("pull_request"):
+        raise UsageError(
+            "`approval: pull-request` does not promote from a pull request: merging it is the approval.",
+            "Run this workflow on `push` to the default branch, with `paths: [registry.lock.yaml]`.",
+        )
+    merged = lock.parse(git.show(job.project, "HEAD", lock.FILE) or "")
+    named = merged.get(target.collection, {}).get(target.alias) == version.name
+    return (
+        Check(
+            id="promote/approval",
+            status="pass" if named else "skip",
+            title="a merged pull request names it",
+            message=""
+            if named
+            else f"`{lock.FILE}` does not name it yet: the pull request waits for a person.",
+        ),
+    )
+
+
+def _proposed(job: Job, target: Target, move: Move) -> Report:
+    """Write the line whose merge promotes; `mode: pr` opens the pull request of it."""
+    path = job.project / lock.FILE
+    before = path.read_text(encoding="utf-8") if path.is_file() else ""
+    write(path, lock.with_version(before, target.collection, target.alias, move.version))
+    said = Text.of(
+        Code(f"{target.collection}:{move.version}"),
+        " may take ",
+        Code(target.alias),
+        *((" from ", Code(move.previous)) if move.previous else ()),
+        f" once the change of `{lock.FILE}` is merged.",
+    )
+    return Report(summary=(said,))
+
+
+def _doubts(stage: Stage, judged: Judged | None) -> Report:
+    """Warn of what is odd: a history edited by hand, or another baseline than the one that the gate raced."""
+    checks = [
+        Check(id=f"promote/history/{at}", status="warn", title="the history is whole", message=each)
+        for at, each in enumerate(stage.doubts, start=1)
+    ]
+    raced = judged.evidence.baseline.rpartition(":")[2] if judged and judged.evidence else ""
+    holder = stage.holder.name if stage.holder else ""
+    if raced and holder and raced != holder and any(each.version == raced for each in stage.moves):
+        checks.append(
+            Check(
+                id="promote/baseline",
+                status="warn",
+                title=f"the gate compared it with the version in {stage.alias}",
+                value=raced,
+                limit=holder,
+                message=f"The gate compared it with `{raced}`, and `{holder}` holds `{stage.alias}` now.",
+            )
+        )
+    return Report(checks=tuple(checks))

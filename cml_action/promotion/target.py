@@ -1,0 +1,145 @@
+"""Which stage of which collection is meant, and which version shall take it."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cml_action.errors import UsageError, suggestion
+from cml_action.model import reference
+from cml_action.promotion import lock
+from cml_action.registry.open import Surroundings, open_registry
+from cml_action.registry.wandbevent import read_automation
+
+if TYPE_CHECKING:
+    from cml_action.job import Job
+    from cml_action.registry.protocol import Registry
+
+# `mnist:v3`, `mnist@v1.2.3` and `mnist#production` as GTO writes them, `org/registry/mnist:production`,
+# `mnist@sha256:…`. A digest may stand alone.
+_DIGEST = r"(?:sha256|md5|git|wandb):[0-9a-f]{32,64}(?:\.dir)?"
+_REFERENCE = re.compile(
+    rf"(?:(?!{_DIGEST}$)(?P<collection>[^@#\s]+?)[:@#])?(?P<wanted>{_DIGEST}|[\w.+-]+)"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A stage of a collection in a registry.
+
+    :param stages: the stages in the order of promotion; empty where `cml.yaml` names none.
+    """
+
+    registry: Registry
+    collection: str
+    alias: str
+    stages: tuple[str, ...]
+
+    @property
+    def before(self) -> str:
+        """The stage that a version has to pass before this one; empty where there is none."""
+        at = self.stages.index(self.alias) if self.alias in self.stages else 0
+        return self.stages[at - 1] if at else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """How the candidate was named.
+
+    :param name: a version, an alias or a digest, as `Registry.find` takes it.
+    :param origin: who named it, in words.
+    """
+
+    name: str
+    origin: str
+
+
+def open_target(job: Job) -> tuple[Target, Wanted | None]:
+    """Find out where promotion happens, and who named the candidate; None where nobody did.
+
+    :raises UsageError: no collection is named, two are, or the alias is no stage.
+    """
+    section = job.policy.registry if job.policy else None
+    backend = job.inputs.registry or (section and section.backend) or "git"
+    named, origin = _named(job)
+    own, wanted = named or ("", "")
+    collection = job.inputs.collection or (section and section.collection) or own
+    if not collection:
+        raise UsageError(
+            "Nothing says in which collection of the registry the model is.",
+            "Set the input `collection`, `registry.collection` in cml.yaml, or name the model as"
+            " `collection:version`.",
+        )
+    if own and not f"/{collection}".endswith(f"/{own}") and not f"/{own}".endswith(f"/{collection}"):
+        raise UsageError(
+            f"{origin} names a model of `{own}`, and promotion happens in `{collection}`.",
+            "Name a version of that collection, or set the input `collection`.",
+        )
+    stages = (section.stages if section else None) or ()
+    if stages and job.inputs.alias not in stages:
+        raise UsageError(
+            f"The input `alias` is `{job.inputs.alias}`, which is no stage."
+            f"{suggestion(job.inputs.alias, stages)}",
+            f"The stages of `cml.yaml` are {', '.join(f'`{each}`' for each in stages)}.",
+        )
+    target = Target(
+        registry=open_registry(backend, surroundings(job)),
+        collection=collection,
+        alias=job.inputs.alias,
+        stages=stages,
+    )
+    if named:
+        return target, Wanted(name=wanted, origin=origin)
+    return target, _unnamed(job, target)
+
+
+def surroundings(job: Job) -> Surroundings:
+    """Return what the registries' backends may know of a job."""
+    model = job.policy.model if job.policy else None
+    return Surroundings(
+        workspace=job.workspace,
+        project=job.project,
+        prefix=job.prefix,
+        private=job.private,
+        model_path=(model.path if model else None) or "",
+        remote=job.inputs.remote,
+        token=job.inputs.github_token.get_secret_value(),
+        server_url=job.event.server_url,
+        environ=os.environ,
+        log=job.log,
+    )
+
+
+def _named(job: Job) -> tuple[tuple[str, str] | None, str]:
+    """Return the collection (or nothing) and the version that the input or the event names, and who did."""
+    if job.inputs.model:
+        return _parts(job.inputs.model, "The input `model`")
+    if job.event.ref.startswith("refs/tags/") and job.event.name in {"push", "create"}:
+        return _parts(job.event.ref.removeprefix("refs/tags/"), "The pushed tag")
+    payload = job.event.payload.get("client_payload") if job.event.name == "repository_dispatch" else None
+    if isinstance(payload, dict) and (said := read_automation(payload)):
+        return (said.collection, said.pinned), "The event of W&B's automation"
+    found = reference.find("", job.event, None)
+    return _parts(found.text, found.origin[:1].upper() + found.origin[1:]) if found else (None, "")
+
+
+def _parts(named: str, origin: str) -> tuple[tuple[str, str], str]:
+    match = _REFERENCE.fullmatch(named)
+    if not match:
+        raise UsageError(
+            f"{origin} names the model `{named}`, which is no version in a registry.",
+            "Name it as `collection:version` or `collection:alias`.",
+        )
+    return (match["collection"] or "", match["wanted"]), origin
+
+
+def _unnamed(job: Job, target: Target) -> Wanted | None:
+    """Return the version that the lock file names, else the one in the stage before."""
+    locked = lock.read(job.project / lock.FILE).get(target.collection, {}).get(target.alias)
+    if locked:
+        return Wanted(name=locked, origin=f"`{lock.FILE}`")
+    if target.before:
+        return Wanted(name=target.before, origin=f"the stage `{target.before}`")
+    return None

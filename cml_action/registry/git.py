@@ -1,0 +1,406 @@
+"""The Git registry: versions and stages are tags, as GTO writes them; files come from Git or DVC.
+
+- `NAME@v1.2.3` is a version: its commit holds the model, or DVC's record of it.
+- `NAME#STAGE#4` is the fourth move of a stage. Its message is a sentence for people and `Move` as JSON. A tag
+  is never moved, and a remote takes a new one from one job only: that is the swap, and the record with it.
+- `refs/cml-action/evidence/NAME/v1.2.3/HEX` is a gate's verdict about the files with that SHA-256.
+
+GTO shows the same (`gto show`, `gto history`): it goes by the time of the tags, so that each move is at least
+a second after the one before. Moves that someone made with GTO itself count, as `outside`.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, ClassVar
+
+from cml_action.errors import UsageError, suggestion
+from cml_action.registry.history import gaps
+from cml_action.registry.kept import read_kept, to_text
+from cml_action.registry.protocol import (
+    Kept,
+    Move,
+    MovedError,
+    NotThereError,
+    Stage,
+    Version,
+    moved,
+    read_move,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from cml_action.registry.gitfiles import Files
+    from cml_action.registry.gitremote import GitRemote
+
+_SEMVER = re.compile(r"v?(\d+\.\d+\.\d+.*)")
+_DIGEST = re.compile(r"(sha256|md5|git):([0-9a-f]+(\.dir)?)")
+_EVIDENCE = "refs/cml-action/evidence"
+_PAGE = 100
+_FORMAT = "%00".join(
+    f"%({each})"
+    for each in (
+        "refname",
+        "objecttype",
+        "objectname",
+        "*objectname",
+        "taggername",
+        "taggerdate:unix",
+        "contents",
+    )
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tag:
+    """One tag; `number` is 0 where its name has none, `time` 0 where it is a lightweight one."""
+
+    name: str
+    object: str
+    commit: str
+    who: str
+    time: int
+    message: str
+    version: str
+    cancels: bool
+    number: int
+
+    @property
+    def annotated(self) -> bool:
+        return bool(self.time)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GitRegistry:
+    """The tags of a remote.
+
+    :param files: where a version's files are and how they are brought.
+    :param email: of whoever makes the tags; the name is the move's `who`.
+    """
+
+    remote: GitRemote
+    files: Files
+    email: str = "cml-action@users.noreply.github.com"
+    backend: ClassVar[str] = "git"
+
+    def find(self, collection: str, wanted: str) -> Version:
+        """Return the version of a tag, of a stage, or with a digest."""
+        if _DIGEST.fullmatch(wanted):
+            return self._with_digest(collection, wanted)
+        if number := _SEMVER.fullmatch(wanted):
+            return self._complete(self._version(collection, f"v{number[1]}"))
+        stage = self.look(collection, wanted)
+        if stage.holder is None:
+            raise self._nobody(collection, wanted)
+        return self._complete(self._version(collection, stage.holder.name))
+
+    def look(self, collection: str, alias: str) -> Stage:
+        """Read the tags of one stage."""
+        stem = f"{_tag(collection)}#{_checked(alias, 'alias')}"
+        self.remote.fetch(f"refs/tags/{stem}*")
+        tags = [each for each in self._tags(f"refs/tags/{stem}") if _names(each.name, stage=alias)]
+        annotated = sorted((each for each in tags if each.annotated), key=lambda tag: (tag.time, tag.number))
+        doubts = [
+            f"The tag `{each.name}` has no author and no time: GTO does not count it."
+            for each in tags
+            if not each.annotated
+        ]
+        names = (
+            self._names_by_commit(collection) if any(not _record(each, alias) for each in annotated) else {}
+        )
+        moves: list[Move] = []
+        for tag in annotated:
+            move = _record(tag, alias)
+            if move is None:
+                if '"number"' in tag.message:
+                    doubts.append(f"The record in the tag `{tag.name}` was edited by hand and is not read.")
+                move = _outside(tag, alias, names.get(tag.commit, ""), moves[-1].version if moves else "")
+            moves.append(move)
+        holder = _holder(collection, annotated, moves)
+        return Stage(
+            collection=collection,
+            alias=alias,
+            holder=holder,
+            moves=tuple(moves),
+            next=max((each.number for each in tags), default=0) + 1,
+            doubts=(*doubts, *gaps(moves)),
+            seen=frozenset(each.object for each in tags),
+        )
+
+    def settle(self, stage: Stage) -> Stage:
+        """Return it as it is: a tag is there or not, and nothing is ever pending."""
+        return stage
+
+    def move(self, stage: Stage, move: Move) -> Stage:
+        """Push the move's tag."""
+        now = self.look(stage.collection, stage.alias)
+        if now.seen != stage.seen:
+            raise moved(now)
+        version = self._version(stage.collection, move.version)
+        at = max(int(time.time()), *(_seconds(each.when) + 1 for each in now.moves), 0)
+        name = f"{_tag(stage.collection)}#{stage.alias}#{move.number}"
+        made = self._make_tag(name, version.revision, move, at)
+        taken = self.remote.push(f"{made}:refs/tags/{name}", leases=(f"refs/tags/{name}:",))
+        if taken:
+            now = self.look(stage.collection, stage.alias)
+            if made not in now.seen:  # else an answer was lost, and the tag is ours
+                raise moved(now)
+        done = replace(move, when=_moment(at))
+        return replace(
+            stage, holder=version, moves=(*stage.moves, done), next=move.number + 1, seen=stage.seen | {made}
+        )
+
+    def versions(self, collection: str) -> Iterator[Version]:
+        """Yield the versions by their number; the list of names is one answer of the server."""
+        from gto.versions import SemVer
+
+        stem = f"refs/tags/{_tag(collection)}@"
+        commits = {
+            name.removesuffix("^{}"): found for name, found in self.remote.names() if name.startswith(stem)
+        }
+        names = [name.removeprefix(stem) for name in commits]
+        gone = {name.partition("!")[0] for name in names if "!" in name}
+        known = [name for name in names if "!" not in name and name not in gone and SemVer.is_valid(name)]
+        known.sort(key=SemVer, reverse=True)
+        for at in range(0, len(known), _PAGE):
+            page = known[at : at + _PAGE]
+            self.remote.fetch(*(f"{stem}{name}" for name in page), whole=True)
+            for name in page:
+                revision = commits[f"{stem}{name}"]
+                yield self._complete(Version(collection=collection, name=name, revision=revision))
+
+    def download(self, version: Version, folder: Path) -> Path:
+        """Bring the files from the commit, or those that DVC records there."""
+        if not version.revision or not version.source:
+            version = self.find(version.collection, version.name)
+        return self.files.download(self.remote, version, folder)
+
+    def evidence(self, version: Version) -> Kept | None:
+        """Read what lies beside the version's tag."""
+        found = self._evidence(f"{_EVIDENCE}/{_tag(version.collection)}/{version.name}/*")
+        kept = [read_kept(text, shown_as=name) for name, text in found]
+        return max(kept, key=lambda each: each.evidence.started, default=None)
+
+    def keep_evidence(self, version: Version, kept: Kept) -> None:
+        """Put a file beside the version's tag, in place of one about the same files."""
+        made = self.remote.git("hash-object", "-w", "--stdin", given=to_text(kept).encode())
+        name = (
+            f"{_EVIDENCE}/{_tag(version.collection)}/{version.name}/{kept.evidence.digest.partition(':')[2]}"
+        )
+        for _ in range(5):
+            self.remote.fetch(f"{name}*")
+            before = self.remote.git("rev-parse", "--verify", "--quiet", name, missing=True)
+            if before == made or not self.remote.push(f"+{made}:{name}", leases=(f"{name}:{before}",)):
+                return
+        raise _moved_evidence(version)
+
+    def _evidence(self, pattern: str) -> list[tuple[str, str]]:
+        self.remote.fetch(pattern)
+        stem = pattern.partition("*")[0]
+        names = self.remote.git("for-each-ref", "--format=%(refname)", stem.rstrip("/")).splitlines()
+        return [(name, self.remote.git("cat-file", "blob", name)) for name in names if name.startswith(stem)]
+
+    def _version(self, collection: str, name: str) -> Version:
+        """Return a version with its commit, and no more."""
+        tag = f"{_tag(collection)}@{name}"
+        self.remote.fetch(f"refs/tags/{tag}*", whole=True)
+        found = [each for each in self._tags(f"refs/tags/{tag}") if _names(each.name, version=name)]
+        last = max(found, key=lambda each: (each.time, each.number), default=None)
+        if last is None or last.cancels:
+            raise self._no_version(collection, name, deleted=last is not None)
+        made = next(each for each in reversed(found) if not each.cancels)
+        return Version(
+            collection=collection,
+            name=name,
+            revision=made.commit,
+            created=_moment(made.time) if made.time else "",
+        )
+
+    def _complete(self, version: Version) -> Version:
+        source, digest = self.files.locate(self.remote, version)
+        return replace(version, source=source, digest=digest)
+
+    def _with_digest(self, collection: str, wanted: str) -> Version:
+        if wanted.startswith("sha256:"):
+            stem = f"{_EVIDENCE}/{_tag(collection)}/"
+            found = self._evidence(f"{stem}*/{wanted.partition(':')[2]}")
+            names = sorted({name.removeprefix(stem).partition("/")[0] for name, _ in found})
+        else:
+            names = [each.name for each in self.versions(collection) if each.digest == wanted]
+        if len(names) > 1:
+            raise UsageError(
+                f"{len(names)} versions of `{collection}` have the digest `{wanted}`: {', '.join(names)}.",
+                "Name one of them in the input `model`.",
+            )
+        if not names:
+            raise NotThereError(
+                f"No version of `{collection}` is known by the digest `{wanted}`.",
+                "A SHA-256 is known from a gate's verdict on; name the version in the input `model`.",
+            )
+        return self._complete(self._version(collection, names[0]))
+
+    def _tags(self, stem: str) -> list[_Tag]:
+        from gto.constants import Action
+        from gto.tag import parse_name
+
+        found = []
+        for line in self.remote.git("for-each-ref", f"--format={_FORMAT}%01", "refs/tags").split("\x01"):
+            name, kind, made, target, who, when, message = [*line.strip("\n").split("\0", 6), *[""] * 7][:7]
+            parsed = parse_name(name.removeprefix("refs/tags/"), raise_on_fail=False)
+            if not name.startswith(stem) or not parsed:
+                continue
+            annotated = kind == "tag"
+            found.append(
+                _Tag(
+                    name=name.removeprefix("refs/tags/"),
+                    object=made,
+                    commit=target if annotated else made,
+                    who=who,
+                    time=int(when or 0) if annotated else 0,
+                    message=message,
+                    version=parsed.get("version") or "",
+                    cancels=parsed["action"] in (Action.DEREGISTER, Action.UNASSIGN),
+                    number=parsed.get("counter") or 0,
+                )
+            )
+        return found
+
+    def _make_tag(self, name: str, commit: str, move: Move, at: int) -> str:
+        words = f"{move.kind.capitalize()} {move.version} to {move.alias} (before: {move.previous or 'none'})"
+        who = re.sub(r"[<>\n\0]", "", move.who) or "cml-action"
+        record = replace(move, when=_moment(at)).to_json()
+        head = f"object {commit}\ntype commit\ntag {name}\ntagger {who} <{self.email}> {at} +0000"
+        text = f"{head}\n\n{words}\n\n{record}\n"
+        return self.remote.git("mktag", given=text.encode())
+
+    def _names_by_commit(self, collection: str) -> dict[str, str]:
+        stem = f"refs/tags/{_tag(collection)}@"
+        return {
+            found: name.removeprefix(stem).removesuffix("^{}")
+            for name, found in self.remote.names()
+            if name.startswith(stem) and "!" not in name
+        }
+
+    def _no_version(self, collection: str, name: str, *, deleted: bool) -> NotThereError:
+        if deleted:
+            return NotThereError(
+                f"Version {name} of `{collection}` was deregistered.",
+                "Name another version in the input `model`.",
+            )
+        known = [each for each in self._names_by_commit(collection).values() if each.startswith("v")]
+        if not known:
+            return self._no_collection(collection)
+        return NotThereError(
+            f"There is no version {name} of `{collection}` in {self.remote.name}.{suggestion(name, known)}",
+            f"Register it: `gto register {collection} --version {name}`, and push the tag.",
+        )
+
+    def _nobody(self, collection: str, alias: str) -> NotThereError:
+        names = [name for name, _ in self.remote.names()]
+        stem = f"refs/tags/{_tag(collection)}"
+        if not any(name.startswith((f"{stem}@", f"{stem}#")) for name in names):
+            return self._no_collection(collection)
+        held = sorted(
+            {
+                re.split("[#!^]", name.removeprefix(f"{stem}#"))[0]
+                for name in names
+                if name.startswith(f"{stem}#")
+            }
+        )
+        have = f"It has {', '.join(f'`{each}`' for each in held)}." if held else "It has no alias yet."
+        return NotThereError(
+            f"No version of `{collection}` holds the alias `{alias}`.{suggestion(alias, held)}",
+            f"{have} Name one of them, or a version such as `{collection}:v1.2.3`.",
+        )
+
+    def _no_collection(self, collection: str) -> NotThereError:
+        return NotThereError(
+            f"There is no tag of a model `{collection}` in {self.remote.name}.",
+            f"Register a version: `gto register {collection}`, and push the tag.",
+        )
+
+
+def _tag(collection: str) -> str:
+    from gto.constants import fullname_re, name_to_tag
+
+    if not fullname_re.fullmatch(collection):
+        raise UsageError(
+            f"`{collection}` cannot be a model's name in Git: letters, digits, `-`, `_` and `/` can.",
+            "Correct the input `collection` or `model`.",
+        )
+    return str(name_to_tag(collection))
+
+
+def _checked(alias: str, name: str) -> str:
+    from gto.constants import check_string_is_valid
+
+    if not check_string_is_valid(alias):
+        raise UsageError(
+            f"The input `{name}` is `{alias}`; a stage in Git is made of letters, digits, `-`, `_` and `/`."
+        )
+    return alias
+
+
+def _names(tag: str, *, stage: str = "", version: str = "") -> bool:
+    from gto.tag import parse_name
+
+    parsed = parse_name(tag)
+    return (parsed.get("stage") or "") == stage and (parsed.get("version") or "") == version
+
+
+def _record(tag: _Tag, alias: str) -> Move | None:
+    """Return the record in a tag's message, where it is about this very tag."""
+    line = tag.message.strip().rpartition("\n")[2]
+    move = read_move(line)
+    return move if move and (move.number, move.alias) == (tag.number, alias) and not tag.cancels else None
+
+
+def _outside(tag: _Tag, alias: str, version: str, before: str) -> Move:
+    return Move(
+        number=tag.number,
+        alias=alias,
+        version="" if tag.cancels else version,
+        previous=before,
+        kind="outside",
+        who=tag.who,
+        when=_moment(tag.time),
+        why=tag.message.strip().partition("\n")[0],
+    )
+
+
+def _holder(collection: str, tags: Sequence[_Tag], moves: Sequence[Move]) -> Version | None:
+    """Return the version that GTO shows: the last that was assigned and not taken away again."""
+    active: dict[str, Move] = {}
+    for tag, move in zip(tags, moves, strict=True):
+        active.pop(tag.commit, None)
+        if not tag.cancels:
+            active[tag.commit] = move
+    if not active:
+        return None
+    commit, move = list(active.items())[-1]
+    return Version(
+        collection=collection, name=move.version or commit, revision=commit, digest=move.source_digest
+    )
+
+
+def _moved_evidence(version: Version) -> MovedError:
+    return MovedError(
+        f"Other jobs keep evidence beside `{version.reference}` all the time; ours found no moment between.",
+        "Run the gate again; it may be set to run twice at once.",
+    )
+
+
+def _moment(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _seconds(moment: str) -> int:
+    try:
+        return int(datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp())
+    except ValueError:
+        return 0

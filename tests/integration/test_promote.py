@@ -1,0 +1,324 @@
+"""`promote` and `rollback` as a step of a workflow, on the Git registry."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.services.contract import faults_of_answer
+from tests.services.promotion import POLICY, Promotion
+from tests.services.proxy import NOT_ACCESSIBLE, Fault, running_proxy
+from tests.services.receiver import Receiver, running_receiver
+from tests.services.registries import GitWorld
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.services.githttp import GitServer
+
+
+@pytest.fixture
+def promotion(git_server: GitServer, tmp_path: Path) -> Iterator[Promotion]:
+    with running_proxy("http://127.0.0.1:9") as hub:  # nothing but the stand-in's own routes is asked for
+        yield Promotion(GitWorld(git_server, tmp_path, token="test_token_admin"), hub)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with running_receiver() as running:
+        yield running
+
+
+def test_a_version_with_a_passing_verdict_takes_the_stage_and_the_record_says_all(
+    promotion: Promotion,
+) -> None:
+    first, second = promotion.version("one"), promotion.version("two")
+    assert promotion.step("promote", model=f"mnist:{first}").code == 0
+    step = promotion.step("promote", model=f"mnist:{second}", reason="Fewer errors on sevens")
+    assert (step.code, step.errors) == (0, "")
+    assert promotion.holder() == second
+    assert {name: step.outputs[name] for name in ("version", "previous", "model", "verdict")} == {
+        "version": second,
+        "previous": first,
+        "model": f"mnist:{second}",
+        "verdict": "pass",
+    }
+    assert step.outputs["model-digest"] == f"sha256:{hashlib.sha256(b'two').hexdigest()}"
+    move = promotion.stage().moves[-1]
+    assert (move.who, move.why, move.previous) == ("ada", "Fewer errors on sevens", first)
+    assert move.run_url.endswith("/o/r/actions/runs/102")
+    assert f"`mnist:{second}` took `production` from `{first}`." in step.report
+
+
+def test_promoting_it_again_changes_nothing_and_says_the_same(promotion: Promotion) -> None:
+    first, second = promotion.version("one"), promotion.version("two")
+    promotion.step("promote", model=f"mnist:{first}")
+    once = promotion.step("promote", model=f"mnist:{second}")
+    before = promotion.stage()
+    again = promotion.step("promote", model=f"mnist:{second}")
+    assert again.code == 0
+    assert promotion.stage() == before
+    assert "holds `production` already; nothing was moved" in again.report
+    outputs = ("version", "previous", "model", "model-digest")
+    assert [again.outputs[name] for name in outputs] == [once.outputs[name] for name in outputs]
+    assert [states for _, states in promotion.hub.deployments.states()] == [
+        ["in_progress", "success", "inactive"],
+        ["in_progress", "success"],
+    ]
+
+
+def test_the_deployments_are_those_that_github_describes(promotion: Promotion) -> None:
+    promotion.step("promote", model=f"mnist:{promotion.version('one')}")
+    (made,) = promotion.hub.deployments.made
+    assert (made["task"], made["environment"]) == ("promote:mnist#production#1", "production")
+    assert made["production_environment"]
+    route = "/repos/{owner}/{repo}/deployments"
+    assert faults_of_answer(route, made, method="post", status="201") == []
+    assert faults_of_answer(f"{route}/{{deployment_id}}/statuses", promotion.hub.deployments.statuses[1]) == []
+
+
+def test_a_token_without_deployments_promotes_all_the_same(promotion: Promotion) -> None:
+    promotion.hub.fail("GET", "/deployments", Fault(status=403, message=NOT_ACCESSIBLE))
+    step = promotion.step("promote", model=f"mnist:{promotion.version('one')}")
+    assert step.code == 0
+    assert "deployments: write" in step.log
+    assert promotion.holder() == "v1.0.0"
+
+
+def test_a_version_without_a_verdict_is_refused(promotion: Promotion) -> None:
+    version = promotion.world.add({"model.bin": "one"})
+    step = promotion.step("promote", model=f"mnist:{version}")
+    assert step.code == 1
+    assert f"No verdict of a gate is kept beside `mnist:{version}`" in step.log
+    assert promotion.holder() == ""
+    assert step.outputs["verdict"] == "fail"
+    assert promotion.step("promote", model=f"mnist:{version}", require_gate="false").code == 0
+    assert promotion.holder() == version
+
+
+def test_a_version_that_the_gate_refused_is_refused(promotion: Promotion) -> None:
+    step = promotion.step("promote", model=f"mnist:{promotion.version('one', 'fail')}")
+    assert step.code == 1
+    assert "The gate refused `mnist:v1.0.0` (https://github.com/o/r/actions/runs/99)" in step.log
+    assert promotion.holder() == ""
+
+
+def test_a_policy_that_was_changed_since_the_gate_is_named(promotion: Promotion) -> None:
+    version = promotion.version("one")
+    promotion.policy(POLICY.replace("50 MB", "40 MB"))
+    step = promotion.step("promote", model=f"mnist:{version}")
+    assert step.code == 1
+    assert "was changed since the gate ran" in step.log
+    promotion.gate(version)
+    assert promotion.step("promote", model=f"mnist:{version}").code == 0
+
+
+def test_a_verdict_about_other_files_is_no_verdict(promotion: Promotion) -> None:
+    other = promotion.gate(promotion.world.add({"model.bin": "two"}))
+    version = promotion.world.add({"model.bin": "one"})
+    path = promotion.world.workspace / "verdict.json"
+    path.write_text(other.to_json())
+    step = promotion.step("promote", model=f"mnist:{version}", evidence="verdict.json")
+    assert step.code == 1
+    assert "is about a model with another digest" in step.log
+    path.write_text(promotion.gate(version).to_json())
+    assert promotion.step("promote", model=f"mnist:{version}", evidence="verdict.json").code == 0
+
+
+def test_no_stage_is_jumped_over_unless_told(promotion: Promotion) -> None:
+    promotion.policy(f"{POLICY}registry:\n  collection: mnist\n  stages: [staging, production]\n")
+    version = promotion.version("one")
+    step = promotion.step("promote", model=f"mnist:{version}", collection="")
+    assert step.code == 1
+    assert "never held `staging`, which comes before `production`" in step.log
+    assert promotion.step("promote", model=f"mnist:{version}", alias="staging").code == 0
+    # Without a model it is the one in the stage before.
+    assert promotion.step("promote").code == 0
+    assert (promotion.holder("staging"), promotion.holder()) == (version, version)
+    other = promotion.version("two")
+    told = promotion.step("promote", model=f"mnist:{other}", skip_stages="true")
+    assert (told.code, told.outputs["verdict"]) == (0, "warn")
+    wrong = promotion.step("promote", model=f"mnist:{other}", alias="prodution")
+    assert wrong.code == 2
+    assert "Did you mean `production`?" in wrong.log
+
+
+def test_a_dry_run_says_what_would_move_and_moves_nothing(promotion: Promotion) -> None:
+    version = promotion.version("one")
+    step = promotion.step("promote", model=f"mnist:{version}", dry_run="true")
+    assert step.code == 0
+    assert f"`mnist:{version}` would take `production`, which nobody held." in step.report
+    assert promotion.holder() == ""
+    assert promotion.hub.deployments.made == []
+
+
+def test_rolling_back_goes_further_each_time_and_forward_again(promotion: Promotion) -> None:
+    names = [promotion.version(text) for text in ("one", "two", "three")]
+    for name in names:
+        promotion.step("promote", model=f"mnist:{name}")
+    step = promotion.step("rollback")
+    assert (step.code, step.errors) == (0, "")
+    assert (promotion.holder(), step.outputs["version"], step.outputs["previous"]) == (
+        names[1],
+        names[1],
+        names[2],
+    )
+    assert f"`mnist:{names[1]}` took `production` from `{names[2]}`." in step.report
+    assert promotion.step("rollback").code == 0
+    assert promotion.holder() == names[0]
+    none = promotion.step("rollback")
+    assert none.code == 2
+    assert "there is nothing to go back to" in none.log
+    assert promotion.step("rollback", to=names[2], reason="It was the network").code == 0
+    assert promotion.holder() == names[2]
+    assert [each.kind for each in promotion.stage().moves] == ["promote"] * 3 + ["rollback"] * 3
+
+
+def test_a_run_that_is_repeated_rolls_back_once(promotion: Promotion) -> None:
+    names = [promotion.version(text) for text in ("one", "two", "three")]
+    for name in names:
+        promotion.step("promote", model=f"mnist:{name}")
+    promotion.step("rollback")
+    promotion.environ = {"GITHUB_RUN_ATTEMPT": "2"}
+    again = promotion.step("rollback", same_run=True)
+    assert again.code == 0
+    assert promotion.holder() == names[1]
+
+
+def test_a_version_that_never_was_in_production_is_nowhere_to_go_back_to(promotion: Promotion) -> None:
+    first, second = promotion.version("one"), promotion.version("two")
+    promotion.step("promote", model=f"mnist:{first}")
+    step = promotion.step("rollback", to=second)
+    assert step.code == 2
+    assert f"`{second}` (input `to`) never held `production` of `mnist`" in step.log
+    assert f"These did: `{first}`" in step.log
+
+
+def test_files_that_are_lost_stop_a_rollback_before_anything_moves(promotion: Promotion) -> None:
+    first, second = promotion.version("one"), promotion.version("two")
+    for name in (first, second):
+        promotion.step("promote", model=f"mnist:{name}")
+    promotion.world.spoil(first)
+    step = promotion.step("rollback")
+    assert step.code == 2
+    assert "has no `model.bin`" in step.log
+    assert promotion.holder() == second
+
+
+def test_files_that_were_exchanged_stop_a_rollback(promotion: Promotion) -> None:
+    world = promotion.world
+    assert isinstance(world, GitWorld)
+    first, second = promotion.version("one"), promotion.version("two")
+    for name in (first, second):
+        promotion.step("promote", model=f"mnist:{name}")
+    world.tag(f"mnist@{first}", "HEAD", "--force")  # the tag of the first now leads to the second's files
+    step = promotion.step("rollback")
+    assert step.code == 3
+    assert "are not those that were recorded" in step.log
+    assert promotion.holder() == second
+
+
+def test_a_deployer_is_told_with_a_signature_and_a_key(promotion: Promotion, receiver: Receiver) -> None:
+    promotion.environ = {"CML_WEBHOOK_SECRET": "hunter2hunter2"}
+    receiver.answers = [500]
+    version = promotion.version("one")
+    step = promotion.step("promote", model=f"mnist:{version}", notify=f"{receiver.url}, o/deploy")
+    assert (step.code, step.errors) == (0, "")
+    headers, sent = receiver.got[-1]
+    assert len(receiver.got) == 2  # the first was answered 500
+    signed = hmac.new(b"hunter2hunter2", sent, hashlib.sha256).hexdigest()
+    assert headers["X-Cml-Signature-256"] == f"sha256={signed}"
+    assert headers["Idempotency-Key"] == "o/r/mnist#production#1"
+    (event,) = promotion.hub.deployments.dispatched
+    assert event["event_type"] == "model-promoted"
+    assert json.loads(sent) == event["client_payload"]
+    assert (event["client_payload"]["key"], event["client_payload"]["move"]["version"]) == (
+        "o/r/mnist#production#1",
+        version,
+    )
+    assert "hunter2" not in step.log + step.report
+
+
+def test_a_deployer_that_cannot_be_told_is_told_by_the_next_run(
+    promotion: Promotion, receiver: Receiver
+) -> None:
+    promotion.environ = {"CML_WEBHOOK_SECRET": "hunter2hunter2"}
+    receiver.answers = [404]
+    version = promotion.version("one")
+    step = promotion.step("promote", model=f"mnist:{version}", notify=receiver.url)
+    assert step.code == 3
+    assert "the deployer was not told: 127.0.0.1 answered 404" in step.log
+    assert promotion.holder() == version
+    assert promotion.hub.deployments.states()[0][1] == ["in_progress"]
+    assert promotion.step("promote", model=f"mnist:{version}", notify=receiver.url).code == 0
+    keys = {headers["Idempotency-Key"] for headers, _ in receiver.got}
+    assert (len(receiver.got), keys) == (2, {"o/r/mnist#production#1"})
+    # Now the Deployment says that it is done, and nobody is told a third time.
+    promotion.step("promote", model=f"mnist:{version}", notify=receiver.url)
+    assert len(receiver.got) == 2
+
+
+@pytest.mark.parametrize(
+    ("notify", "said"),
+    [("ftp://x/y", "neither a web address nor a repository"), ("https://x/y", "CML_WEBHOOK_SECRET is not set")],
+)
+def test_a_notification_that_cannot_work_is_named_before_anything_moves(
+    promotion: Promotion, notify: str, said: str
+) -> None:
+    step = promotion.step("promote", model=f"mnist:{promotion.version('one')}", notify=notify)
+    assert step.code == 2
+    assert said in step.log
+    assert promotion.holder() == ""
+
+
+def test_a_person_approves_by_merging_one_line(promotion: Promotion) -> None:
+    world = promotion.world
+    assert isinstance(world, GitWorld)
+    first, second = promotion.version("one"), promotion.version("two")
+    lock = world.workspace / "registry.lock.yaml"
+    lock.write_text(f"# Ours\nmnist:\n  staging: {first}\n  production: {first} # since May\nother:\n  production: v1\n")
+    step = promotion.step("promote", model=f"mnist:{second}", approval="pull-request")
+    assert step.code == 0
+    assert promotion.holder() == ""
+    assert "once the change of `registry.lock.yaml` is merged" in step.report
+    changed = f"# Ours\nmnist:\n  staging: {first}\n  production: {second}\nother:\n  production: v1\n"
+    assert lock.read_text() == changed
+    world.commit("Approve")
+    # On the push of the merge the lock file names the version; no `model` is needed.
+    merged = promotion.step("promote", approval="pull-request")
+    assert merged.code == 0, merged.log
+    assert promotion.holder() == second
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        ({"model": "mnist:producton"}, "No version of `mnist` holds the alias `producton`"),
+        ({"model": "mnist:v9.9.9"}, "There is no version v9.9.9 of `mnist`"),
+        ({"model": "other:v1.0.0"}, "names a model of `other`, and promotion happens in `mnist`"),
+        ({"model": "$(touch x)"}, "which is no version in a registry"),
+        ({}, "Nothing says which version shall be promoted"),
+        ({"model": "v1.0.0", "collection": "a b"}, "cannot be a model's name in Git"),
+    ],
+)
+def test_what_is_asked_wrongly_is_one_sentence(
+    promotion: Promotion, inputs: dict[str, str], said: str
+) -> None:
+    promotion.world.add({"model.bin": "one"})
+    step = promotion.step("promote", **inputs)
+    assert step.code == 2
+    assert said in step.log
+    assert "Traceback" not in step.log
+
+
+def test_two_versions_with_one_digest_are_both_named(promotion: Promotion) -> None:
+    first, second = promotion.version("one"), promotion.version("one")
+    digest = f"sha256:{hashlib.sha256(b'one').hexdigest()}"
+    step = promotion.step("promote", model=digest)
+    assert step.code == 2
+    assert f"2 versions of `mnist` have the digest `{digest}`: {first}, {second}" in step.log

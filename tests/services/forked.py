@@ -1,0 +1,68 @@
+"""Steps in processes of their own that start at once: forked from one that has imported everything.
+
+MLflow alone takes seconds to import, and a test of promotion runs many steps. Each of these processes is
+otherwise what `run_step` starts: its own environment, working directory and output, and it can be killed.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING, Any
+
+from tests.services.runner import Step, read_step, step_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LIMIT_S = 180
+_PRELOADED = [
+    "cml_action.action",
+    "cml_action.github",
+    "cml_action.modes.promote",
+    "cml_action.modes.rollback",
+    "cml_action.promotion.deployment",
+    "cml_action.publish.publisher",
+    "cml_action.registry.git",
+    "gto.tag",
+    "gto.versions",
+    "tests.services.forked",
+]
+
+
+def start_step(given: Mapping[str, str], *, mlflow: bool = False) -> tuple[BaseProcess, Path]:
+    """Start a step in an environment and return its process, a group of its own, and the folder of its output."""
+    context = multiprocessing.get_context("forkserver")
+    # The first call decides: a server that runs is not told what else to import.
+    context.set_forkserver_preload([*_PRELOADED, *(["mlflow", "mlflow.artifacts"] if mlflow else [])])
+    folder = Path(mkdtemp(dir=given["RUNNER_TEMP"]))
+    process = context.Process(target=_run, args=(dict(given), str(folder)))
+    process.start()
+    return process, folder
+
+
+def forked_step(workspace: Path, inputs: Mapping[str, str], **options: Any) -> Step:
+    """Run a step as `run_step` does."""
+    given = step_environment(workspace, inputs, **options)
+    process, folder = start_step(given, mlflow=inputs.get("registry") == "mlflow")
+    process.join(_LIMIT_S)
+    if process.exitcode is None:
+        process.kill()
+        raise AssertionError(f"The step did not end:\n{(folder / 'out').read_text()}")
+    return read_step(given, process.exitcode, (folder / "out").read_text(), (folder / "err").read_text())
+
+
+def _run(given: dict[str, str], folder: str) -> None:
+    os.setsid()
+    for number, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(f"{folder}/{name}", os.O_WRONLY | os.O_CREAT), number)
+    os.environ.clear()
+    os.environ.update(given)
+    os.chdir(given["GITHUB_WORKSPACE"])
+    from cml_action.action import main
+
+    sys.exit(main(os.environ))
