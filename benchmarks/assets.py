@@ -148,7 +148,9 @@ def writers(emulator: Emulator, rounds: int) -> int:
                     round_ % 20 == 0
                 ):  # the emulator allows 5,000 requests a token, and the stand-in makes many
                     token = emulator.workflow_token(contents="write")
-                    store = BranchStore(connect(token, proxy.url, timeout_s=300).get_repo(fresh.name), "cml-assets")
+                    store = BranchStore(
+                        connect(token, proxy.url, timeout_s=300).get_repo(fresh.name), "cml-assets"
+                    )
                 start.wait(timeout=3600)
                 store.put([picture(round_ * WRITERS + number)])
 

@@ -33,9 +33,7 @@ def test_an_unknown_input_is_answered_with_a_suggestion() -> None:
 
 
 def test_a_missing_mode_names_what_is_allowed() -> None:
-    assert complaint(mode=" ") == (
-        f"The input `mode` is missing.\nName one or several of {KNOWN}."
-    )
+    assert complaint(mode=" ") == (f"The input `mode` is missing.\nName one or several of {KNOWN}.")
 
 
 def test_a_word_that_is_not_allowed_is_answered_with_those_that_are() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import io
 from pathlib import Path
+
 import pytest
 
 from cml_action.errors import UsageError
@@ -182,7 +183,9 @@ def test_a_folder_is_no_picture(folder: Path) -> None:
     assert refusal("plots", folder).startswith("The picture `plots` is not a file.")
 
 
-@pytest.mark.parametrize("way", ["link.png", "../secret.png", "%2e%2e/secret.png", "/etc/passwd", "sub/link.png"])
+@pytest.mark.parametrize(
+    "way", ["link.png", "../secret.png", "%2e%2e/secret.png", "/etc/passwd", "sub/link.png"]
+)
 def test_a_picture_out_of_the_workspace_is_refused(tmp_path: Path, way: str) -> None:
     (tmp_path / "secret.png").write_bytes(png())
     folder = tmp_path / "workspace"
