@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.e2e.conftest import commit
@@ -17,6 +16,8 @@ from tests.services.images import png
 from tests.services.runs import Recorded, packed, run_record
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.services.emulator import Emulator, Fresh
     from tests.services.proxy import Proxy
 
@@ -87,9 +88,7 @@ def test_a_forks_report_reaches_its_pull_request_and_its_own_run_stays_green(
         {"action": "completed", "workflow_run": record},
         folder=tmp_path / "second",
         github={**github, "GITHUB_RUN_ID": "8"},
-        token=emulator.workflow_token(
-            contents="write", issues="write", pull_requests="write", actions="read"
-        ),
+        token=emulator.workflow_token(contents="write", issues="write", pull_requests="write"),
         **common,
     )
 

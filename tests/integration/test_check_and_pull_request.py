@@ -196,7 +196,7 @@ def test_files_are_committed_to_a_branch_and_proposed_with_the_report(hub: Hub) 
         assert hub.content(path) == content.data
     modes = {entry.path: entry.mode for entry in hub.fresh.repo.get_git_tree("cml-pr/main/results").tree}
     assert modes["run.sh"] == "100755"
-    (commit,) = [each for each in hub.fresh.repo.get_commits(sha="cml-pr/main/results")][:1]
+    (commit,) = list(hub.fresh.repo.get_commits(sha="cml-pr/main/results"))[:1]
     assert commit.commit.message == "Add results"
     assert [parent.sha for parent in commit.parents] == [hub.fresh.base_sha]
 

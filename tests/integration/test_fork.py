@@ -12,7 +12,6 @@ from cml_action.errors import UsageError
 from cml_action.fromrun import unpack
 from tests.services.contract import faults_of_answer
 from tests.services.images import png
-from tests.services.proxy import Proxy
 from tests.services.runner import Step, run_step
 from tests.services.runs import Recorded, packed, run_record
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from github.PullRequest import PullRequest
 
     from tests.services.emulator import Emulator, Fresh
+    from tests.services.proxy import Proxy
 
 HOSTILE = """\
 <!-- cml-action: Report -->
@@ -220,9 +220,10 @@ def test_a_thousand_files_are_enough(tmp_path: Path) -> None:
 
 def test_a_file_that_stands_in_it_twice_is_refused(tmp_path: Path) -> None:
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive, pytest.warns(UserWarning, match="Duplicate"):
+    with zipfile.ZipFile(stream, "w") as archive:
         archive.writestr("report.md", "one")
-        archive.writestr("report.md", "two")
+        with pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("report.md", "two")
 
     assert "cannot be unpacked" in refused(tmp_path, stream.getvalue())
 

@@ -162,6 +162,15 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "POST" and re.fullmatch(r"/repos/[^/]+/[^/]+/pulls", route):
             with self.state.one_reference_at_a_time:
                 return self._second_pull_request(route, json.loads(sent)) or self._pass_on("POST", path, sent)
+        if answered := self._recorded(route):
+            return answered
+        if asked := re.fullmatch(r"(/repos/[^/]+/[^/]+)/commits/([0-9a-f]{40})/pulls", route):
+            pulls = pulls_of_commit(asked[1], asked[2], self._get)
+            return 200, {"Content-Type": "application/json"}, json.dumps(pulls).encode()
+        return None
+
+    def _recorded(self, route: str) -> tuple[int, Mapping[str, str], bytes] | None:
+        """Answer for runs that have ended, and for what they left."""
         if asked := re.fullmatch(r"/repos/[^/]+/[^/]+/actions/runs/(\d+)(/artifacts)?", route):
             run = self.state.runs.get(int(asked[1]))
             if run:
@@ -178,9 +187,6 @@ class _Handler(BaseHTTPRequestHandler):
                 return 403, {}, b"Server failed to authenticate the request"
             run, at = self.state.runs[int(asked[1]) // 100], int(asked[1]) % 100
             return 200, {"Content-Type": "application/zip"}, list(run.artifacts.values())[at]
-        if asked := re.fullmatch(r"(/repos/[^/]+/[^/]+)/commits/([0-9a-f]{40})/pulls", route):
-            pulls = pulls_of_commit(asked[1], asked[2], self._get)
-            return 200, {"Content-Type": "application/json"}, json.dumps(pulls).encode()
         return None
 
     def _second_pull_request(self, route: str, sent: Mapping[str, Any]) -> Any:

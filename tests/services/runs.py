@@ -54,7 +54,7 @@ def run_record(
     sha: str,
     pull_requests: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """Return a run of `pull_request` as "Get a workflow run" describes it; of a fork it names no pull request."""
+    """Return a run of `pull_request` as "Get a workflow run" describes it; a fork's names no pull request."""
     url = f"{repository['url']}/actions/runs/{number}"
     person = {"name": "Ada", "email": "ada@example.com"}
     return {
