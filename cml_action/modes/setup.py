@@ -36,7 +36,7 @@ def run(job: Job) -> Report:
     if not job.path_file or not home.is_relative_to(job.private.parent.resolve()):
         raise UsageError(
             "`mode: setup` puts programs on the PATH of a job's later steps, and this is no step that could.",
-            "Use it as `uses: org/cml-action@v1`: in a container, and on a laptop, `cml` is there already.",
+            "Use it as `uses: org/cml-action@v1`; on a laptop, `pip install cml-action` brings `cml`.",
         )
     folder = write_launchers(home / "launchers", Path(sys.executable), windows=os.name == "nt")
     append(str(job.path_file), f"{folder}\n")

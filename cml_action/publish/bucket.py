@@ -66,7 +66,11 @@ class BucketStore:
         try:
             import fsspec
 
-            return fsspec.filesystem(self._scheme, skip_instance_cache=True, use_listings_cache=False)
+            # The older signatures, which botocore still makes for some regions, are refused by new buckets.
+            options = {"config_kwargs": {"signature_version": "s3v4"}} if self._scheme == "s3" else {}
+            return fsspec.filesystem(
+                self._scheme, skip_instance_cache=True, use_listings_cache=False, **options
+            )
         except ImportError:
             raise UsageError(
                 f"Pictures in {self._scheme}:// need a client that is not installed here.",

@@ -134,7 +134,7 @@ def collect(report: Report, root: Path, log: Log) -> Gallery:
     room = _Room()
     for block in dict.fromkeys(block for block in blocks if isinstance(block, Markdown)):
         texts[block] = tuple(
-            (found, _read_or_say(found, block.folder or root, root, room, faults))
+            (found, _read_or_say(found, block.folder or root, _root(block, root), room, faults))
             for found in find(normalised(block.text))
         )
     for fault in faults[:_MOST_WARNINGS]:
@@ -232,6 +232,12 @@ class _Room:
                 f" {_quoted(picture.name)} is too much.",
                 "Save them smaller.",
             )
+
+
+def _root(block: Markdown, workspace: Path) -> Path:
+    """Return what a text's addresses may not leave: a report that was fetched has a folder of its own."""
+    folder = block.folder
+    return workspace if folder is None or folder.resolve().is_relative_to(workspace.resolve()) else folder
 
 
 def _read_or_say(found: Found, folder: Path, root: Path, room: _Room, faults: list[str]) -> Picture | None:

@@ -28,7 +28,7 @@ MOST_BODY = 65_536
 _MOST_INLINE = 1_000_000
 _BAD, _NOT_FOUND, _NOT_ALLOWED, _CONFLICT, _UNPROCESSABLE = 400, 404, 405, 409, 422
 _ATTEMPTS = 5
-_AUTO_MERGE = """
+AUTO_MERGE = """
 mutation($input: EnablePullRequestAutoMergeInput!) {
   enablePullRequestAutoMerge(input: $input) { clientMutationId }
 }"""
@@ -236,7 +236,7 @@ def _merge(hub: _Hub, pull: Any, asked: Proposal) -> tuple[Literal["", "merged",
     method = str(asked.merge)
     wanted = {"pullRequestId": pull["node_id"], "mergeMethod": method.upper()}
     try:
-        hub.requester.graphql_query(_AUTO_MERGE, {"input": wanted})
+        hub.requester.graphql_query(AUTO_MERGE, {"input": wanted})
     except GithubException as error:
         # No checks to wait for, not allowed in this repository, or a server that cannot.
         if error.status not in {_BAD, _NOT_FOUND}:

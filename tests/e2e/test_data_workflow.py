@@ -99,7 +99,8 @@ def test_a_pull_request_that_changes_the_data_gets_one_comment_which_the_next_pu
     (comment,) = runner.fresh.pull.get_issue_comments()
     assert "300 → 340 (+40) rows, 3 columns" in comment.body
     assert "`@everyone` rose from" in comment.body
-    assert "```mermaid" in comment.body
+    assert "```mermaid" not in comment.body
+    assert f"/{runner.fresh.name}/blob/cml-assets/" in comment.body
     assert "@everyone" not in comment.body.replace("`@everyone`", "").replace('"@everyone', "").replace(
         "rows: @everyone", ""
     ).replace('title "@everyone', "")

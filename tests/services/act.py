@@ -109,6 +109,7 @@ def run_workflow(  # noqa: PLR0913 -- a runner is made of these
     token: str = "",
     secrets: Mapping[str, str] | None = None,
     environ: Mapping[str, str] | None = None,
+    actions: Mapping[str, Path] | None = None,
 ) -> Run:
     """Run the workflows of a repository that an event starts, with `org/cml-action@v1` as the Action given.
 
@@ -119,6 +120,7 @@ def run_workflow(  # noqa: PLR0913 -- a runner is made of these
     :param github: variables such as GITHUB_API_URL and GITHUB_REPOSITORY.
     :param token: what `github.token` is; `secrets`: the repository's.
     :param environ: on top of `runner_environment`, or instead of parts of it (PATH).
+    :param actions: stand-ins for other Actions, by their `uses`.
     """
     home, temp, workspace, written = (folder / name for name in ("home", "temp", "workspace", "event.json"))
     for made in (home, temp, workspace):
@@ -129,6 +131,8 @@ def run_workflow(  # noqa: PLR0913 -- a runner is made of these
     command += ["--eventpath", written, "--workflows", workflows]
     command += ["--platform", "ubuntu-latest=-self-hosted", "--action-cache-path", folder / "act"]
     command += ["--local-repository", f"org/cml-action@v1={action}"]
+    for name, path in (actions or {}).items():
+        command += ["--local-repository", f"{name}={path}"]
     for name, value in (github or {}).items():
         command += ["--env", f"{name}={value}"]
     for name, value in {**(secrets or {}), **({"GITHUB_TOKEN": token} if token else {})}.items():

@@ -5,6 +5,7 @@ Where it differs from GitHub, as seen with 0.12.2:
 - it has no `commits/{sha}/pulls`, no deployments and no GraphQL (`proxy.py` has the first and the last);
 - it takes two updates of a reference that come at once, though only one moves it forward (`proxy.py` lets one
   through at a time);
+- it opens a second pull request of the same branch (`proxy.py` refuses that);
 - a pull request cannot be fetched as an issue (its comments can);
 - a pull request's head stays where it was when it was opened, also when its branch moves on;
 - it refuses with "Forbidden", without `X-Accepted-GitHub-Permissions`; a locked conversation takes comments;

@@ -26,6 +26,8 @@ from tests.services.graphql import answer as graphql_answer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from tests.services.runs import Recorded
+
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host", "accept-encoding"}
 NOT_ACCESSIBLE = {"message": "Resource not accessible by integration", "status": "403"}
 
@@ -65,6 +67,8 @@ class Proxy:
         self.prefix = prefix
         self.graphql = graphql
         self.url = ""
+        #: Runs that have ended, by their number; the emulator cannot make any.
+        self.runs: dict[int, Recorded] = {}
         #: Every request that came in, `METHOD /path?query`, in the order of arrival.
         self.calls: list[str] = []
         self.deployments = Deployments()
@@ -165,9 +169,43 @@ class _Handler(BaseHTTPRequestHandler):
             return 200, {"Content-Type": "application/json"}, json.dumps(answered).encode()
         if route == "/user" and "ghs_" in self.headers.get("Authorization", ""):
             return 403, {}, json.dumps(NOT_ACCESSIBLE).encode()
+        if self.command == "POST" and re.fullmatch(r"/repos/[^/]+/[^/]+/pulls", route):
+            with self.state.one_reference_at_a_time:
+                return self._second_pull_request(route, json.loads(sent)) or self._pass_on("POST", path, sent)
+        if answered := self._recorded(route):
+            return answered
         if asked := re.fullmatch(r"(/repos/[^/]+/[^/]+)/commits/([0-9a-f]{40})/pulls", route):
             pulls = pulls_of_commit(asked[1], asked[2], self._get)
             return 200, {"Content-Type": "application/json"}, json.dumps(pulls).encode()
+        return None
+
+    def _recorded(self, route: str) -> tuple[int, Mapping[str, str], bytes] | None:
+        """Answer for runs that have ended, and for what they left."""
+        if asked := re.fullmatch(r"/repos/[^/]+/[^/]+/actions/runs/(\d+)(/artifacts)?", route):
+            run = self.state.runs.get(int(asked[1]))
+            if run:
+                return _json(run.listed(f"{self.state.url}{route}") if asked[2] else run.record)
+        if asked := re.fullmatch(r"/repos/[^/]+/[^/]+/actions/artifacts/(\d+)/zip", route):
+            # GitHub's storage is another host, with a signature in its address.
+            return (
+                302,
+                {"Location": f"http://localhost:{urlsplit(self.state.url).port}/stored/{asked[1]}"},
+                b"",
+            )
+        if asked := re.fullmatch(r"/stored/(\d+)", route):
+            if self.headers.get("Authorization"):  # as Azure's storage answers
+                return 403, {}, b"Server failed to authenticate the request"
+            run, at = self.state.runs[int(asked[1]) // 100], int(asked[1]) % 100
+            return 200, {"Content-Type": "application/zip"}, list(run.artifacts.values())[at]
+        return None
+
+    def _second_pull_request(self, route: str, sent: Mapping[str, Any]) -> Any:
+        """Refuse a second open pull request of a branch, which GitHub does and the emulator does not."""
+        for pull in self._get(f"{route}?state=open&per_page=100"):
+            if (pull["head"]["ref"], pull["base"]["ref"]) == (sent["head"], sent["base"]):
+                words = f"A pull request already exists for {pull['head']['label']}."
+                error = {"resource": "PullRequest", "code": "custom", "message": words}
+                return 422, {}, json.dumps({"message": "Validation Failed", "errors": [error]}).encode()
         return None
 
     def _get(self, path: str) -> Any:
@@ -216,6 +254,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 — http.server's name
         pass
+
+
+def _json(answer: Any) -> tuple[int, Mapping[str, str], bytes]:
+    return 200, {"Content-Type": "application/json"}, json.dumps(answer, default=str).encode()
 
 
 def pulls_of_commit(repo: str, sha: str, get: Callable[[str], Any]) -> list[dict[str, Any]]:

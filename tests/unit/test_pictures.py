@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import base64
 import io
-from pathlib import Path
+from typing import TYPE_CHECKING
+
 import pytest
 
 from cml_action.errors import UsageError
@@ -12,6 +13,9 @@ from cml_action.publish.hostile import harmless, introduced
 from cml_action.publish.pictures import MOST_PICTURES, Picture, read, rewrite
 from cml_action.publish.svg import fault_of_svg
 from tests.services.images import GIF, JPEG, MP4, SVG, WEBP, png
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 REPORT = """\
 # Head ![h](h.png) #
