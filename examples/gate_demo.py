@@ -1,8 +1,8 @@
 """Train a small network on digits, gate it, and gate a slower and a worse one beside it.
 
-The digits are those that scikit-learn ships: 1,797 images of 8 x 8 pixels. The network is scikit-learn's, kept as a
-skops file, which holds no program. The slower one gives the same answers from a hidden layer that is padded with
-units of weight zero; the worse one saw eighty digits.
+The digits are those that scikit-learn ships: 1,797 images of 8 x 8 pixels. The network is scikit-learn's,
+kept as a skops file, which holds no program. The slower one gives the same answers from a hidden layer that
+is padded with units of weight zero; the worse one saw eighty digits.
 """
 
 from __future__ import annotations

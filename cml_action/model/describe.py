@@ -251,7 +251,7 @@ def _distributions(timings: Timings) -> Figure:
         alt=f"{answer}. The slowest calls are all in the last bin.",
         panels=(
             Panel(
-                title="time of a call",
+                title="time of a call; the slowest are all in the last bar",
                 series=tuple(Series(name=side, values=_shares(calls[side], edges)) for side in sides),
                 edges=tuple(map(float, edges)),
                 unit="seconds",
