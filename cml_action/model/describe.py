@@ -123,14 +123,16 @@ def _difference(metric: Metric) -> tuple[Inline, ...]:
         return (None,)
     unit: Unit = "points" if metric.share else "number"
     change = metric.value - metric.production
-    good = "" if not change else " better" if (change > 0) == metric.higher_is_better else " worse"
     if metric.difference is None:
         return (Quantity(change, unit, signed=True),)
     low, high = (
         quantity(each, unit, signed=True).removesuffix(" points")
         for each in (metric.difference.low, metric.difference.high)
     )
-    return (Quantity(change, unit, signed=True), f"{good} (95{chr(0x202F)}%: {low} to {high})")
+    apart = metric.difference.low > 0 or metric.difference.high < 0
+    better = " better" if apart and (change > 0) == metric.higher_is_better else ""
+    word = " worse" if metric.difference.worse else better
+    return (Quantity(change, unit, signed=True), f"{word} (95{chr(0x202F)}%: {low} to {high})")
 
 
 def _latency_rows(found: Found, limits: Sequence[Limit]) -> list[_Row]:
@@ -249,7 +251,7 @@ def _distributions(timings: Timings) -> Figure:
         alt=f"{answer}. The slowest calls are all in the last bin.",
         panels=(
             Panel(
-                title="time of a call",
+                title="time of a call; the slowest are all in the last bar",
                 series=tuple(Series(name=side, values=_shares(calls[side], edges)) for side in sides),
                 edges=tuple(map(float, edges)),
                 unit="seconds",

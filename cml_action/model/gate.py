@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 
 from cml_action.model import behaviour, judge, latency, quality, suite
 from cml_action.model.faults import ModelFault, ModelSetupFault, quoted
@@ -12,7 +12,7 @@ from cml_action.model.process import Worker
 from cml_action.report import Check
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     Arrays: TypeAlias = Mapping[str, NDArray[np.generic]]
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 #: Batches whose throughput is shown, and seconds for each.
 _BATCHES, _BATCH_S = (1, 8, 32), 0.3
 #: A model whose calls of one row take longer is not tried with more.
@@ -95,6 +97,8 @@ def run(asked: Asked, log: Log) -> Found:
             _evaluate(asked, found, workers, log)
         except ModelSetupFault:
             raise
+        except _ProductionFault as fault:
+            found.checks.append(_broken("runs", fault.fault))
         except ModelFault as fault:
             found.checks.append(judge.fault_check("model/runs", "the model runs", fault))
     if asked.tests and "candidate" in found.loaded:
@@ -135,17 +139,38 @@ def _load(asked: Asked, found: Found, stack: contextlib.ExitStack, log: Log) -> 
         except ModelFault as fault:
             if side == "candidate":
                 raise
-            found.checks.append(
-                Check(
-                    id="model/production/loads",
-                    status="error",
-                    title="production loads",
-                    message=f"{fault.what} Nothing can be compared; set `baseline: none` to gate without it.",
-                )
-            )
+            found.checks.append(_broken("loads", fault))
             continue
         workers[side] = worker
     return workers
+
+
+class _ProductionFault(Exception):  # noqa: N818 -- a fault of production is none of the candidate's
+    def __init__(self, fault: ModelFault) -> None:
+        self.fault = fault
+
+
+def _of(side: Side, ask: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Return the same question, whose fault is known to be production's where it is."""
+    if side == "candidate":
+        return ask
+
+    def asked(*args: _P.args, **options: _P.kwargs) -> _T:
+        try:
+            return ask(*args, **options)
+        except ModelFault as fault:
+            raise _ProductionFault(fault) from None
+
+    return asked
+
+
+def _broken(what: str, fault: ModelFault) -> Check:
+    return Check(
+        id=f"model/production/{what}",
+        status="error",
+        title=f"production {what}",
+        message=f"{fault.what} Nothing can be compared; set `baseline: none` to gate without it.",
+    )
 
 
 def _behave(asked: Asked, found: Found, candidate: Worker) -> None:
@@ -167,7 +192,7 @@ def _behave(asked: Asked, found: Found, candidate: Worker) -> None:
 
 def _measure(asked: Asked, found: Found, workers: Mapping[Side, Worker], log: Log) -> None:
     """Warm all sides up, then measure them in turns, then once more with larger batches."""
-    warm = {side: worker.warm_up() for side, worker in workers.items()}
+    warm = {side: _of(side, worker.warm_up)() for side, worker in workers.items()}
     found.stable = all(each.stable for each in warm.values())
     call_s = max(each.median_s for each in warm.values())
     plan = latency.plan(call_s, len(workers))
@@ -177,7 +202,7 @@ def _measure(asked: Asked, found: Found, workers: Mapping[Side, Worker], log: Lo
     ]
     with log.progress("Measuring latency", total=plan.looks[-1], unit="rounds") as bar:
         found.timings = latency.measure(
-            {side: worker.time_block for side, worker in workers.items()},
+            {side: _of(side, worker.time_block) for side, worker in workers.items()},
             plan,
             demands,
             seed=_SEED,
@@ -212,7 +237,7 @@ def _evaluate(asked: Asked, found: Found, workers: Mapping[Side, Worker], log: L
     policy = asked.policy
     if policy and policy.evaluate:
         log.line(f"Evaluating with {policy.evaluate}.")
-        values = {side: worker.evaluate(policy.evaluate) for side, worker in workers.items()}
+        values = {side: _of(side, worker.evaluate)(policy.evaluate) for side, worker in workers.items()}
         before = values.get("production", {})
         found.metrics += tuple(
             quality.Metric(name=name, value=value, production=before.get(name))
@@ -222,7 +247,9 @@ def _evaluate(asked: Asked, found: Found, workers: Mapping[Side, Worker], log: L
         data, task = asked.data, policy.task
         log.line(f"Evaluating on {data.name}: {len(data.truth):,} rows.")
         predicted = {
-            side: quality.labels(worker.predict(data.features, batch=_ROWS, table=True), data.truth, task)
+            side: quality.labels(
+                _of(side, worker.predict)(data.features, batch=_ROWS, table=True), data.truth, task
+            )
             for side, worker in workers.items()
         }
         sides: Sequence[Any] = (predicted["candidate"], predicted.get("production"))

@@ -41,7 +41,7 @@ def checks(limits: Sequence[Limit], found: Found) -> list[Check]:
 
 def _check(limit: Limit, found: Found) -> Check:
     if limit.beside and "production" not in found.loaded:
-        asked_for = any(check.id == "model/production/loads" for check in found.checks)
+        asked_for = any(check.id.startswith("model/production/") for check in found.checks)
         why = "Production could not be loaded." if asked_for else "There is no production to compare with."
         return _made(limit, "error" if asked_for else "skip", why)
     if limit.gate.measure == "size":
@@ -207,7 +207,7 @@ def _edge(limit: Limit, before: float | None) -> float:
 
 
 def _number(value: float, demand: Demand) -> str:
-    return f"× {value:.3g}" if demand.ratio else quantity(value, "seconds")
+    return quantity(value, "ratio" if demand.ratio else "seconds")
 
 
 def _made(asked: Limit, status: Status, message: str, **shown: Any) -> Check:

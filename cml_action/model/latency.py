@@ -176,7 +176,7 @@ def measure(
     decisions: tuple[Decision, ...] = ()
     done = 0
     for at, look in enumerate(plan.looks):
-        while done < look and (done < plan.looks[0] or time.monotonic() - began < plan.most_s):
+        while done < look and (done < _FIRST_LOOK or time.monotonic() - began < plan.most_s):
             for side in chance.permutation(len(sides)):
                 times = blocks[sides[side]](plan.settling + plan.calls)
                 found[sides[side]].append(times[plan.settling :])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from dataclasses import asdict
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cml_action.data import dvc
@@ -19,8 +21,6 @@ from cml_action.publish.outputs import write
 from cml_action.report import Check, Code, Report, Text
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from cml_action.job import Job
     from cml_action.model.demanded import Demanded
     from cml_action.model.gate import Found
@@ -50,8 +50,9 @@ def run(job: Job) -> Report:
     wishes = demanded(job.policy, job.inputs.gates, job.inputs.config, beside=before is not None)
     data = _data(job, policy)
     digests = {side: digest(path) for side, path in paths.items()}
+    theirs = python.find(job.inputs.python, os.environ.get("PATH", ""), job.project)
     place = Place(
-        python=python.find(job.inputs.python, os.environ.get("PATH", ""), job.project),
+        python=python.with_library(theirs, paths["candidate"], Path(sys.executable)),
         project=job.project,
         private=job.private,
         environ=os.environ,

@@ -86,7 +86,7 @@ def _draw_histograms(panels: list[Panel]) -> Canvas:
     canvas = Canvas(figsize=size, layout="constrained")
     grid = canvas.subplots(rows, columns, squeeze=False).flat
     for axes, panel in zip(grid, panels, strict=False):
-        _histogram(axes, panel)
+        _histogram(axes, panel, _LONGEST_TITLE if len(panels) > 1 else 3 * _LONGEST_TITLE)
     for axes in list(grid)[len(panels) :]:
         axes.set_visible(False)
     if sides > 1:
@@ -94,7 +94,7 @@ def _draw_histograms(panels: list[Panel]) -> Canvas:
     return canvas
 
 
-def _histogram(axes: Axes, panel: Panel) -> None:
+def _histogram(axes: Axes, panel: Panel, longest: int) -> None:
     """Draw the base as an area and the head as a line, so that each is seen where they overlap."""
     alone = len(panel.series) == 1
     for series, colour in zip(panel.series, (BASE, HEAD)[-len(panel.series) :], strict=True):
@@ -108,7 +108,7 @@ def _histogram(axes: Axes, panel: Panel) -> None:
             linewidth=1.5,
             label=series.name,
         )
-    axes.set_title(_plain(panel.title, _LONGEST_TITLE), fontsize=9, color=INK, loc="left")
+    axes.set_title(_plain(panel.title, longest), fontsize=9, color=INK, loc="left")
     axes.set_ylim(bottom=0)
     axes.yaxis.set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(3))

@@ -82,6 +82,8 @@ def project(tmp_path: Path, trained: Path) -> Path:
     folder.mkdir()
     write(folder, {path.name: path.read_bytes() for path in trained.iterdir()})
     write(folder, {"cml.yaml": POLICY, "tests/performance/test_model.py": TESTS})
+    # The model runs in the environment of these tests, where DVC brings a plugin that cannot be loaded.
+    write(folder, {"pytest.ini": "[pytest]\naddopts = -p no:hydra_pytest\n"})
     run(["git", "init", "--quiet"], folder)
     return folder
 
@@ -185,6 +187,17 @@ def test_a_model_that_cannot_be_read_fails_its_gate_with_a_sentence(project: Pat
     assert "The model `cut.skops` cannot be read" in step.report
     assert "Traceback" not in step.log + step.report
     assert read(Path(step.outputs["verdict-file"]).read_text(), shown_as="x").verdict == "fail"
+
+
+def test_production_that_is_broken_is_not_the_candidates_fault(project: Path) -> None:
+    (project / "cml.yaml").write_text("model: {threads: 1, input: {shape: [1, 64], dtype: float32}}\n")
+    (project / "old.skops").write_bytes((project / "good.skops").read_bytes()[:2000])
+    step = gate(project, model="good.skops", baseline="old.skops")
+    found = statuses(step)
+    assert step.code == 1
+    assert (found["model/production/loads"], found["model/latency-p50/max-ratio"]) == ("error", "error")
+    assert found["model/loads"] == "pass"
+    assert "set `baseline: none` to gate without it" in step.report
 
 
 def test_a_version_of_a_registry_without_one_says_what_to_do(project: Path) -> None:
