@@ -79,7 +79,7 @@ def find(text: str, *, remote: bool = False) -> tuple[Found, ...]:
             parser.inline.parse(token.content, parser, inside, [])
             found += lines.carried(token, recorded, in_cell=before in _IN_TABLE)
         elif token.type == "html_block" and token.map:
-            found += lines.carried(token, _tags(token.content))
+            found += lines.carried(token, tags(token.content))
         before = token.type
     return tuple(each for each in found if remote or _is_local(each.address))
 
@@ -135,11 +135,12 @@ def _html(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 -- the pars
     start = state.pos
     matched = html_inline(state, silent)
     if matched and not silent and not state.env["depth"][0]:
-        state.env["recorded"] += _tags(state.src[start : state.pos], start)
+        state.env["recorded"] += tags(state.src[start : state.pos], start)
     return matched
 
 
-def _tags(html: str, offset: int = 0) -> list[Found]:
+def tags(html: str, offset: int = 0) -> list[Found]:
+    """Return the tags of a piece of HTML that show a picture, wherever it is."""
     reader = _Reader(html, offset)
     reader.feed(html)
     reader.close()

@@ -145,11 +145,26 @@ def _figure(figure: Figure) -> str:
 
 
 def _markdown(text: str) -> str:
-    """Render a user's own Markdown, with HTML inside it shown as text."""
+    """Render a user's own Markdown, with HTML inside it shown as text, but for pictures that it holds."""
     from markdown_it import MarkdownIt
 
-    parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    for rule in ("html_block", "html_inline"):
+        parser.add_render_rule(rule, lambda _self, tokens, at, *_: _html(tokens[at].content))
     return str(parser.render(text))
+
+
+def _html(text: str) -> str:
+    """Return HTML that is not ours as text; of a picture inside its own address, the picture."""
+    from cml_action.publish.find import tags
+
+    parts, at = [], 0
+    for found in tags(text):
+        if found.tag == "img" and found.address.startswith("data:image/"):
+            image = f'<img alt="{escape(found.alt)}" src="{escape(found.address)}">'
+            parts += [escape(text[at : found.start]), image]
+            at = found.end
+    return "".join([*parts, escape(text[at:])])
 
 
 def _table(table: Table) -> str:

@@ -112,3 +112,13 @@ def test_result_json_holds_every_check_and_the_promised_names() -> None:
 
 def test_a_quantity_that_is_none_is_a_dash() -> None:
     assert html.inline(Quantity(None, "count")) == "–"
+
+
+def test_a_picture_that_a_user_put_in_as_html_is_shown_and_other_html_is_text() -> None:
+    text = '<p onclick="x()"><img src="data:image/png;base64,AAAA" alt="loss" onerror="x()"></p>\n'
+    report = Report(sections=(Section(title=Text(()), blocks=(Markdown(text),)),))
+
+    found = read(html.render(report, FRAME)).found
+
+    assert ("img", {"alt": "loss", "src": "data:image/png;base64,AAAA"}) in found
+    assert not [attributes for _, attributes in found if "onclick" in attributes or "onerror" in attributes]
