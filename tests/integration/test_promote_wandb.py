@@ -43,7 +43,9 @@ def dispatched(promotion: Promotion, world: WandbWorld, payload: dict[str, str])
     )
 
 
-def test_what_an_automation_names_is_promoted_and_rolled_back(promotion: Promotion, world: WandbWorld) -> None:
+def test_what_an_automation_names_is_promoted_and_rolled_back(
+    promotion: Promotion, world: WandbWorld
+) -> None:
     first, second = promotion.version("one"), promotion.version("two")
     world.move_by_hand("staging", first)
     early = world.automation("staging")
