@@ -66,8 +66,9 @@ class Proxy:
         #: Every request that came in, `METHOD /path?query`, in the order of arrival.
         self.calls: list[str] = []
         self.deployments = Deployments()
-        #: Called with each request's number, from 1, before it is passed on and before it is answered.
-        self.watch: Callable[[int, str], None] = lambda _number, _when: None
+        #: Asked before each request is passed on, with `before` and its method, and before it is answered, with
+        #: `after`: whether to break off there.
+        self.breaks_off: Callable[[str, str], bool] = lambda _when, _call: False
         self._rules: list[_Rule] = []
         self._gates: list[tuple[str, re.Pattern[str], threading.Barrier]] = []
         self._lock = threading.Lock()
@@ -130,8 +131,10 @@ class _Handler(BaseHTTPRequestHandler):
         sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         path = self.path.removeprefix(self.state.prefix)
         fault = self.state.arrived(self.command, path) or Fault()
-        number = len(self.state.calls)
-        self.state.watch(number, "before")
+        call = f"{self.command} {path}"
+        if self.state.breaks_off("before", call):
+            self._reset()
+            return
         time.sleep(fault.delay_s)
         if fault.reset:
             self._reset()
@@ -143,8 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         answer = self.state.deployments.answer(self.command, path, sent, self.state.url)
         status, headers, body = answer or self._instead(path) or self._pass_on(self.command, path, sent)
-        self.state.watch(number, "after")
-        if fault.lost:
+        if fault.lost or self.state.breaks_off("after", call):
             self._reset()
             return
         self._answer(status, headers, body, half=fault.half)
