@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 # `mnist:v3`, `mnist@v1.2.3` and `mnist#production` as GTO writes them, `org/registry/mnist:production`,
 # `mnist@sha256:…`. A digest may stand alone.
 _DIGEST = r"(?:sha256|md5|git|wandb):[0-9a-f]{32,64}(?:\.dir)?"
-_REFERENCE = re.compile(
-    rf"(?:(?!{_DIGEST}$)(?P<collection>[^@#\s]+?)[:@#])?(?P<wanted>{_DIGEST}|[\w.+-]+)"
-)
+_REFERENCE = re.compile(rf"(?:(?!{_DIGEST}$)(?P<collection>[^@#\s]+?)[:@#])?(?P<wanted>{_DIGEST}|[\w.+-]+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,14 +54,17 @@ class Wanted:
     origin: str
 
 
-def open_target(job: Job) -> tuple[Target, Wanted | None]:
+def open_target(job: Job, named: str = "", origin: str = "") -> tuple[Target, Wanted | None]:
     """Find out where promotion happens, and who named the candidate; None where nobody did.
 
+    :param named: the candidate, where the caller knows it; what the input or the event names where empty.
+    :param origin: who named it, in words.
     :raises UsageError: no collection is named, two are, or the alias is no stage.
     """
     section = job.policy.registry if job.policy else None
     backend = job.inputs.registry or (section and section.backend) or "git"
-    named, origin = _named(job)
+    if not named:
+        named, origin = _named(job)
     match = _REFERENCE.fullmatch(named) if named else None
     if named and not match:
         raise UsageError(
