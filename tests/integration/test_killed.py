@@ -45,9 +45,7 @@ def state(promotion: Promotion, alias: str) -> dict[str, Any]:
         "pending": stage.pending,
         "moves": moves,
         "doubts": stage.doubts,
-        "deployments": [
-            (each["task"].replace(alias, "STAGE"), each["payload"]["version"]) for each in made
-        ],
+        "deployments": [(each["task"].replace(alias, "STAGE"), each["payload"]["version"]) for each in made],
         "states": [
             [status["state"] for status in promotion.hub.deployments.statuses[each["id"]]] for each in made
         ],
@@ -91,9 +89,7 @@ def kill_everywhere(
 def test_a_promotion(doors: tuple[Promotion, tuple[Proxy, ...]]) -> None:
     promotion, _ = doors
     first, second = promotion.version("one"), promotion.version("two")
-    points = kill_everywhere(
-        doors, "promote", [first], model=f"{promotion.world.collection}:{second}"
-    )
+    points = kill_everywhere(doors, "promote", [first], model=f"{promotion.world.collection}:{second}")
     assert len(points) >= (20 if EVERYWHERE else 8)
     writes = "receive-pack" if promotion.world.backend == "git" else "log-parameter"
     assert {each.split()[0] for each in points if writes in each} == {"before", "after"}

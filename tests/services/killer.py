@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from tests.services.proxy import Proxy
 
 #: Requests that change something: being killed after them differs from being killed before the next.
-_WRITES = re.compile(r"(POST|PATCH|PUT|DELETE) .*(receive-pack|mlflow/(?!.*search)|/deployments|/dispatches|graphql)")
+_WRITES = re.compile(
+    r"(POST|PATCH|PUT|DELETE) .*(receive-pack|mlflow/(?!.*search)|/deployments|/dispatches|graphql)"
+)
 
 
-#: Whether to kill before requests that only read as well. It takes minutes: nothing has changed since the write
-#: before, so that the same is found there.
+#: Whether to kill before requests that only read as well. It takes minutes: nothing has changed since the
+#: write before, so that the same is found there.
 EVERYWHERE = bool(os.environ.get("KILL_EVERYWHERE"))
 
 

@@ -66,8 +66,8 @@ class Proxy:
         #: Every request that came in, `METHOD /path?query`, in the order of arrival.
         self.calls: list[str] = []
         self.deployments = Deployments()
-        #: Asked before each request is passed on, with `before` and its method, and before it is answered, with
-        #: `after`: whether to break off there.
+        #: Asked before each request is passed on, with `before`, and before it is answered, with `after`:
+        #: whether to break off there.
         self.breaks_off: Callable[[str, str], bool] = lambda _when, _call: False
         self._rules: list[_Rule] = []
         self._gates: list[tuple[str, re.Pattern[str], threading.Barrier]] = []
