@@ -104,7 +104,8 @@ def _changes(found: Compared, moved: Sequence[Shift]) -> Section:
         rows += _shift_rows(shift)
     same = len(moved) - len(notable)
     rest = Text.of(
-        Quantity(same, "count"), f" of {len(moved):,} columns hardly differ (PSI below {MODERATE_PSI})."
+        Quantity(same, "count"),
+        f" of {len(moved):,} columns hardly differ (PSI below {MODERATE_PSI}, or no more than chance).",
     )
     table = Table(columns=("", "base", "head", "difference"), rows=tuple(rows), right=frozenset({1, 2, 3}))
     return Section(
@@ -126,7 +127,7 @@ def _shift_rows(shift: Shift) -> list[tuple[Inline | tuple[Inline, ...], ...]]:
         rows.append((("type of ", name), base.type, head.type, "changed"))
     if abs(shift.nulls[1] - shift.nulls[0]) >= NOTABLE:
         rows.append((("nulls in ", name), *_row(*shift.nulls, "share")))
-    if (shift.psi or 0) >= MODERATE_PSI:
+    if shift.shifted:
         size = "large" if (shift.psi or 0) >= LARGE_PSI else "moderate"
         psi: Inline = f"{size} shift, PSI {quantity(shift.psi)}"
         if base.numbers and head.numbers:
