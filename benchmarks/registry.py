@@ -1,7 +1,7 @@
 """Promotion: how long it takes, how many requests it makes among 10,000 versions, and who wins a race.
 
 `python -m benchmarks.registry [git|mlflow] [races]`. The services are those of the tests, on this machine;
-the time is that of the whole step less the import of the registry's client, in a process that has imported it.
+the time is that of the whole step, in a process that has imported the registry's client before.
 """
 
 from __future__ import annotations

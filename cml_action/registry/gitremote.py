@@ -32,7 +32,8 @@ _SMALL = "blob:limit=256k"
 
 _PASSING = re.compile(
     r"returned error: (5\d\d|429)|HTTP (5\d\d|429)|[Cc]onnection (reset|refused|timed out|was reset)"
-    r"|early EOF|[Rr]ecv failure|[Ss]end failure|hung up|[Ee]mpty reply|[Oo]peration timed out|unexpected disconnect"
+    r"|early EOF|[Rr]ecv failure|[Ss]end failure|hung up|[Ee]mpty reply|[Oo]peration timed out"
+    r"|unexpected disconnect"
     r"|cannot lock ref|shallow file has changed|[Cc]ould not resolve host"
 )
 
@@ -201,7 +202,7 @@ _FAULTS: tuple[tuple[str, type[CmlActionError], str, str], ...] = (
         r"returned error: 403|Permission to \S+ denied|Write access to repository not granted",
         RefusedError,
         "the token may not write here",
-        "Add `contents: write` to the job's `permissions:`, or give a token that may write as `github-token`.",
+        "Add `contents: write` to the job's `permissions:`, or give `github-token` one that may write.",
     ),
     (
         r"Authentication failed|returned error: 401|could not read (?:User|Pass)|Invalid username or token",
@@ -247,6 +248,8 @@ def open_remote(workspace: Path, clone: Path, *, token: str, server_url: str) ->
             f"The Git registry is the repository's remote `origin`, and `{workspace.name}` has none.",
             "Is there an `actions/checkout` step before this one?",
         )
+    if not urlsplit(url).scheme and ":" not in url:
+        url = str((workspace / url).resolve())  # a folder, as the workspace sees it
     settings = [
         each.split("\n", 1) for each in _config(workspace, "-z", "--get-regexp", _TALKS).split("\0") if each
     ]

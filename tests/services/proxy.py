@@ -168,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _pass_on(self, method: str, path: str, sent: bytes) -> tuple[int, dict[str, str], bytes]:
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
-        connection = http.client.HTTPConnection(urlsplit(self.state.emulator_url).netloc, timeout=20)
+        connection = http.client.HTTPConnection(urlsplit(self.state.emulator_url).netloc, timeout=60)
         try:
             connection.request(method, path, body=sent or None, headers=headers)
             response = connection.getresponse()
