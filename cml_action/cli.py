@@ -126,7 +126,7 @@ for _name, _summary in _HELP.items():
 
 
 @app.command("history", help="Show who moved a stage, when and why.")
-def _history(
+def _history(  # noqa: PLR0913 -- Typer reads a signature
     *,
     registry: Annotated[str, typer.Option(help=_meaning("registry"))] = "",
     collection: Annotated[str, typer.Option(help=_meaning("collection"))] = "",

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 # `mnist:v3`, `mnist@v1.2.3` and `mnist#production` as GTO writes them, `org/registry/mnist:production`,
 # `mnist@sha256:…`. A digest may stand alone.
 _DIGEST = r"(?:sha256|md5|git|wandb):[0-9a-f]{32,64}(?:\.dir)?"
-_REFERENCE = re.compile(
-    rf"(?:(?!{_DIGEST}$)(?P<collection>[^@#\s]+?)[:@#])?(?P<wanted>{_DIGEST}|[\w.+-]+)"
-)
+_REFERENCE = re.compile(rf"(?:(?!{_DIGEST}$)(?P<collection>[^@#\s]+?)[:@#])?(?P<wanted>{_DIGEST}|[\w.+-]+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,15 +54,17 @@ class Wanted:
     origin: str
 
 
-def open_target(job: Job) -> tuple[Target, Wanted | None]:
+def open_target(job: Job, named: str = "", origin: str = "") -> tuple[Target, Wanted | None]:
     """Find out where promotion happens, and who named the candidate; None where nobody did.
 
+    :param named: the candidate, where the caller knows it; what the input or the event names where empty.
+    :param origin: who named it, in words.
     :raises UsageError: no collection is named, two are, or the alias is no stage.
     """
     section = job.policy.registry if job.policy else None
     backend = job.inputs.registry or (section and section.backend) or "git"
-    named, origin = _named(job)
-    own, wanted = named or ("", "")
+    parts, origin = _parts(job, named, origin) if named else _named(job)
+    own, wanted = parts or ("", "")
     collection = job.inputs.collection or (section and section.collection) or own
     if not collection:
         raise UsageError(
@@ -90,7 +90,7 @@ def open_target(job: Job) -> tuple[Target, Wanted | None]:
         alias=job.inputs.alias,
         stages=stages,
     )
-    if named:
+    if parts:
         return target, Wanted(name=wanted, origin=origin)
     return target, _unnamed(job, target)
 
@@ -115,17 +115,18 @@ def surroundings(job: Job) -> Surroundings:
 def _named(job: Job) -> tuple[tuple[str, str] | None, str]:
     """Return the collection (or nothing) and the version that the input or the event names, and who did."""
     if job.inputs.model:
-        return _parts(job.inputs.model, "The input `model`")
+        return _parts(job, job.inputs.model, "The input `model`")
     if job.event.ref.startswith("refs/tags/") and job.event.name in {"push", "create"}:
-        return _parts(job.event.ref.removeprefix("refs/tags/"), "The pushed tag")
-    payload = job.event.payload.get("client_payload") if job.event.name == "repository_dispatch" else None
-    if isinstance(payload, dict) and (said := read_automation(payload)):
-        return (said.collection, said.pinned), "The event of W&B's automation"
+        return _parts(job, job.event.ref.removeprefix("refs/tags/"), "The pushed tag")
     found = reference.find("", job.event, None)
-    return _parts(found.text, found.origin[:1].upper() + found.origin[1:]) if found else (None, "")
+    return _parts(job, found.text, found.origin[:1].upper() + found.origin[1:]) if found else (None, "")
 
 
-def _parts(named: str, origin: str) -> tuple[tuple[str, str], str]:
+def _parts(job: Job, named: str, origin: str) -> tuple[tuple[str, str], str]:
+    payload = job.event.payload.get("client_payload") if job.event.name == "repository_dispatch" else None
+    said = read_automation(payload) if isinstance(payload, dict) and not job.inputs.model else None
+    if said and said.reference == named:  # the version that was meant, and not who holds its alias by now
+        return (said.collection, said.pinned), origin
     match = _REFERENCE.fullmatch(named)
     if not match:
         raise UsageError(

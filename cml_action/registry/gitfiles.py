@@ -87,7 +87,7 @@ class Files:
         if not isinstance(asked, str) or not asked:
             raise UsageError(
                 f"Nothing says where the model of `{version.reference}` lies.",
-                f"Name it in `dvc.yaml` (`artifacts: {{{name}: {{path: …}}}}`), or as `model.path` in cml.yaml.",
+                f"Name it in `dvc.yaml` (`artifacts: {{{name}: {{path: …}}}}`), or `model.path` in cml.yaml.",
             )
         path = PurePosixPath(base, asked)
         if PurePosixPath(asked).is_absolute() or ".." in path.parts:

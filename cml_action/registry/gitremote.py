@@ -25,14 +25,15 @@ if TYPE_CHECKING:
 
 _LIMIT_S = 120.0
 _PAUSES_S = (0.5, 1.5, 3.0)
-#: What a clone says of how it talks to its remotes: `actions/checkout` keeps the token, keys and ssh's command there.
+#: What a clone says of how it talks to its remotes: `actions/checkout` keeps tokens and ssh's command there.
 _TALKS = r"^(http|credential|url|ssh|protocol)\.|^core\.(sshcommand|askpass|gitproxy)$"
-#: Files up to this size come with a commit: DVC's and GTO's own. A model in Git is fetched when it is asked for.
+#: Files up to this size come with a commit: DVC's and GTO's own. A model is fetched when it is asked for.
 _SMALL = "blob:limit=256k"
 
 _PASSING = re.compile(
-    r"returned error: (5\d\d|429)|HTTP (5\d\d|429)|[Cc]onnection (reset|refused|timed out|was reset)|early EOF"
-    r"|[Rr]ecv failure|[Ss]end failure|hung up|[Ee]mpty reply|[Oo]peration timed out|unexpected disconnect"
+    r"returned error: (5\d\d|429)|HTTP (5\d\d|429)|[Cc]onnection (reset|refused|timed out|was reset)"
+    r"|early EOF|[Rr]ecv failure|[Ss]end failure|hung up|[Ee]mpty reply|[Oo]peration timed out"
+    r"|unexpected disconnect"
     r"|cannot lock ref|shallow file has changed|[Cc]ould not resolve host"
 )
 
@@ -64,15 +65,19 @@ class GitRemote:
         :param patterns: full names with at most one `*`, or hashes of commits.
         :param whole: with the commits' trees and small files; else tags and commits alone.
         """
-        for name in self._seen(*(each for each in patterns if each.startswith("refs/"))):
+        named = [each for each in patterns if each.startswith("refs/")]
+        for name in self._seen(*named):
             self.git("update-ref", "-d", name)
         refspecs = [f"+{each}:{each}" if each.startswith("refs/") else each for each in patterns]
         words = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--depth=1"]
         words += [f"--filter={_SMALL}" if whole else "--filter=tree:0"]
-        self.ask(*words, "origin", *refspecs)
+        self._ask(*words, "origin", *refspecs)
+        if named and not self._seen(*named):
+            # Nothing matches; or it is no Git server: Git takes a page for people for an old server's list.
+            self._ask(*words[:-1], "--filter=tree:0", "origin", "+HEAD:refs/cml-action/head")
 
-    def ask(self, *words: str) -> str:
-        """Run a git command that talks to the remote and may be repeated; return what it prints.
+    def _ask(self, *words: str) -> subprocess.CompletedProcess[bytes]:
+        """Run a git command that talks to the remote and may be repeated.
 
         :raises CmlActionError: as `fault` says.
         """
@@ -81,7 +86,7 @@ class GitRemote:
             said = done.stderr.decode(errors="replace")
             # Without a word and with exit code 1 `git fetch --depth` says that no reference matches.
             if done.returncode == 0 or (done.returncode == 1 and not said):
-                return done.stdout.decode(errors="replace")
+                return done
             if pause is None or not _PASSING.search(said):
                 raise self.fault(said, f"git {words[0]}")
             time.sleep(pause)
@@ -99,7 +104,7 @@ class GitRemote:
             done = self._run("push", *flags, "origin", *updates)
             if done.returncode == 0:
                 return ""
-            said = (done.stdout + done.stderr).decode(errors="replace")
+            said = (done.stderr + done.stdout).decode(errors="replace")
             if _TAKEN.search(said):
                 return said
             if pause is None or not _PASSING.search(said):
@@ -123,7 +128,7 @@ class GitRemote:
         return b"" if done.returncode else done.stdout
 
     def save(self, blob: str, path: Path) -> None:
-        """Write a file's content as it is in Git to a path, fetched if it is not here, never all in memory."""
+        """Write a file's content as it is in Git to a path, fetched if it is not here, piece by piece."""
         with path.open("wb") as stream:
             done = self._run("cat-file", "blob", blob, into=stream)
         if done.returncode:
@@ -134,7 +139,10 @@ class GitRemote:
 
         A repository of ten thousand tags answers with all of them: only for a message, and for a list.
         """
-        lines = (line.partition("\t") for line in self.ask("ls-remote", "origin").splitlines())
+        lines = (
+            line.partition("\t")
+            for line in self._ask("ls-remote", "origin").stdout.decode(errors="replace").splitlines()
+        )
         return [(name, found) for found, _, name in lines]
 
     def _seen(self, *patterns: str) -> list[str]:
@@ -185,7 +193,7 @@ _TAKEN = re.compile(
 _AGAIN = "Run the job again: what was done is kept."
 _FAULTS: tuple[tuple[str, type[CmlActionError], str, str], ...] = (
     (
-        r"(GH0(?:06|13)[^!]*|protected (?:branch|tag|ref)[^!]*|hook declined)",
+        r"(GH0(?:06|13)[^!]{0,200}|protected (?:branch|tag|ref)[^!]{0,200}|hook declined)",
         RefusedError,
         "a rule of the repository protects this reference ({})",
         "Let the account of `github-token` pass the ruleset, or give a token of one that may.",
@@ -194,10 +202,10 @@ _FAULTS: tuple[tuple[str, type[CmlActionError], str, str], ...] = (
         r"returned error: 403|Permission to \S+ denied|Write access to repository not granted",
         RefusedError,
         "the token may not write here",
-        "Add to the job's `permissions:` `contents: write`, or give a token that may write as `github-token`.",
+        "Add `contents: write` to the job's `permissions:`, or give `github-token` one that may write.",
     ),
     (
-        r"Authentication failed|returned error: 401|could not read (?:Username|Password)|Invalid username or token",
+        r"Authentication failed|returned error: 401|could not read (?:User|Pass)|Invalid username or token",
         RefusedError,
         "the token is not accepted; it is missing, has expired or was revoked",
         "Check `github-token`.",
@@ -209,7 +217,8 @@ _FAULTS: tuple[tuple[str, type[CmlActionError], str, str], ...] = (
         "Check the remote `origin` and `github-token`.",
     ),
     (
-        r"not valid: is this a git repository|invalid server response|expected flush|bad line length|protocol error",
+        (r"not valid: is this a git repository|remote ref HEAD|invalid server response|expected flush"
+        r"|bad line length|protocol error"),
         OutsideError,
         "the server answers with something that is not Git's protocol, such as a page for people",
         "Check the remote's address and the proxy settings; then run the job again.",
@@ -239,6 +248,8 @@ def open_remote(workspace: Path, clone: Path, *, token: str, server_url: str) ->
             f"The Git registry is the repository's remote `origin`, and `{workspace.name}` has none.",
             "Is there an `actions/checkout` step before this one?",
         )
+    if not urlsplit(url).scheme and ":" not in url:
+        url = str((workspace / url).resolve())  # a folder, as the workspace sees it
     settings = [
         each.split("\n", 1) for each in _config(workspace, "-z", "--get-regexp", _TALKS).split("\0") if each
     ]

@@ -5,8 +5,8 @@ a run's parameter ("Changing param values is not allowed"). So the record of a c
 one parameter of it (`production.000004`), and of two jobs that write the same one wins. The alias follows the
 record, and the run's tag `cml-action.production` says up to which move it did.
 
-That run lies in the experiment `cml-action`. Which run it is has to be decided once, by jobs that may start at
-once: by the name of an experiment, which only one of them can make, `cml-action/COLLECTION`, with a tag.
+That run lies in the experiment `cml-action`. Which run it is has to be decided once, by jobs that may start
+together: by the name of an experiment, which only one of them can make, `cml-action/COLLECTION`, with a tag.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 _HOME = "cml-action"
 _RUN, _COLLECTION = "cml-action.record", "cml-action.collection"
 _EVIDENCE, _DIGEST = "cml-action.evidence", "cml-action.digest"
-#: MLflow's client repeats seven times with pauses that double from two seconds: minutes for one request. And it
-#: writes addresses and bars of its own into the log.
+#: MLflow's client repeats seven times with pauses that double from two seconds: minutes for one request. And
+#: it writes addresses and bars of its own into the log.
 _MANNERS = {
     "GIT_PYTHON_REFRESH": "quiet",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -276,7 +276,8 @@ class MlflowRegistry:
         have = f"It has {', '.join(f'`{each}`' for each in aliases)}." if aliases else "It has no alias yet."
         if is_number:
             return NotThereError(
-                f"There is no version {wanted} of `{collection}` on {self.server}: it never was, or was deleted.",
+                f"There is no version {wanted} of `{collection}` on {self.server}: it never was, or was"
+                " deleted.",
                 f"Name another version, or an alias. {have}",
             )
         return NotThereError(

@@ -32,7 +32,7 @@ def mlflow_errors(doing: str, server: str) -> Iterator[None]:
         raise _translate(error, doing, server) from error
     except ImportError as error:
         raise UsageError(
-            f"MLflow needs `{error.name}` to {doing}: the artifacts lie in a storage whose client is not here.",
+            f"MLflow needs `{error.name}` to {doing}: the files lie in a storage whose client is not here.",
             "Let the server hand out artifacts itself (`mlflow server --serve-artifacts`, the default).",
         ) from error
 
@@ -45,7 +45,7 @@ def is_missing(error: Exception) -> bool:
     return code == "INVALID_PARAMETER_VALUE" and bool(re.search(r"alias .*not found", said, re.IGNORECASE))
 
 
-def _translate(error: Exception, doing: str, server: str) -> CmlActionError:
+def _translate(error: Exception, doing: str, server: str) -> CmlActionError:  # noqa: PLR0911 -- one a situation
     said = str(error)
     status = _status(error, said)
     if status == _UNAUTHORIZED:

@@ -154,7 +154,7 @@ class Kept:
 
 
 def moved(now: Stage) -> MovedError:
-    """Return the error for a job that finds its alias elsewhere: who holds it now, since when, from which run."""
+    """Return the error for a job that finds its alias elsewhere: who holds it now, since when, from where."""
     last, holder = now.last, now.holder
     by = f", moved there by {last.who or 'someone'}{f' at {last.when}' if last.when else ''}" if last else ""
     run = f" ({last.run_url})" if last and last.run_url else ""

@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from cml_action.errors import CmlActionError, OutsideError, UsageError, suggestion
 from cml_action.registry import wandbfiles
-from cml_action.registry.history import gaps
 from cml_action.registry.kept import read_kept, to_text
 from cml_action.registry.protocol import (
     Kept,
@@ -49,7 +48,14 @@ from cml_action.registry.wandbnames import (
     path_of,
     version_of,
 )
-from cml_action.registry.wandbrecord import Record, read_evidence, read_record, with_evidence, with_record
+from cml_action.registry.wandbrecord import (
+    MOST_MOVES,
+    Record,
+    read_evidence,
+    read_record,
+    with_evidence,
+    with_record,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -106,7 +112,7 @@ class WandbRegistry:
             raise UsageError(
                 f"`{pinned[1]}` of `{collection}` moved on since this event: {number_of(found)} holds it"
                 " now, and the event was about another version.",
-                "The later event has a run of its own. To go on with the earlier version, name it in `model`.",
+                "The later event has a run of its own. To take the earlier version, name it in `model`.",
             )
         return version_of(collection, found)
 
@@ -179,7 +185,7 @@ class WandbRegistry:
             id=uuid.uuid4().hex,
             after=seen.id,
             older=seen.after,
-            moves=(*stage.moves, replace(move, version=number_of(target))),
+            moves=(*stage.moves, replace(move, version=number_of(target)))[-MOST_MOVES:],
             over=mark(stage.alias) in target.aliases,
         )
         claim = claim_after(seen.path, stage.alias, seen.id)
@@ -417,7 +423,7 @@ def open_wandb(environ: Mapping[str, str], private: Path) -> WandbRegistry:
 def _doubts(record: Record, alias: str, *, marked: bool) -> Iterator[str]:
     if record.edited or (marked and not record.moves):
         yield f"The record of `{alias}` was edited by hand: moves are missing from it."
-    yield from gaps(record.moves)
+    yield from record.doubts
 
 
 def _next(moves: Sequence[Move]) -> int:

@@ -17,6 +17,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from cml_action.registry.history import gaps
 from cml_action.registry.protocol import Move, read_move
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 KEY = "cml-action"
 #: Older moves are not carried along: metadata is no place for megabytes.
-_MOST_MOVES = 200
+MOST_MOVES = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,13 @@ class Record:
     moves: tuple[Move, ...] = ()
     over: bool = False
     edited: bool = False
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Sentences about gaps; that older moves are not carried along is none."""
+        found = gaps(self.moves)
+        shortened = len(self.moves) == MOST_MOVES and self.moves[0].previous
+        return found[1:] if shortened else found
 
     def before(self) -> Record:
         """Return what was there when this record was written over it, as far as it is known."""
@@ -71,7 +79,7 @@ def read_record(metadata: Mapping[str, Any], stage: str) -> Record | None:
 
 def with_record(metadata: Mapping[str, Any], stage: str, record: Record) -> dict[str, Any]:
     """Return the metadata with a record of a stage in the place of the one before."""
-    kept = [asdict(each) for each in record.moves[-_MOST_MOVES:]]
+    kept = [asdict(each) for each in record.moves]
     ids = {"id": record.id, "after": record.after, "older": record.older}
     written = {**ids, "over": record.over, "moves": kept}
     own = _dict(metadata.get(KEY))

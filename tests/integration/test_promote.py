@@ -79,7 +79,9 @@ def test_the_deployments_are_those_that_github_describes(promotion: Promotion) -
     assert made["production_environment"]
     route = "/repos/{owner}/{repo}/deployments"
     assert faults_of_answer(route, made, method="post", status="201") == []
-    assert faults_of_answer(f"{route}/{{deployment_id}}/statuses", promotion.hub.deployments.statuses[1]) == []
+    assert (
+        faults_of_answer(f"{route}/{{deployment_id}}/statuses", promotion.hub.deployments.statuses[1]) == []
+    )
 
 
 def test_a_token_without_deployments_promotes_all_the_same(promotion: Promotion) -> None:
@@ -265,7 +267,10 @@ def test_a_deployer_that_cannot_be_told_is_told_by_the_next_run(
 
 @pytest.mark.parametrize(
     ("notify", "said"),
-    [("ftp://x/y", "neither a web address nor a repository"), ("https://x/y", "CML_WEBHOOK_SECRET is not set")],
+    [
+        ("ftp://x/y", "neither a web address nor a repository"),
+        ("https://x/y", "CML_WEBHOOK_SECRET is not set"),
+    ],
 )
 def test_a_notification_that_cannot_work_is_named_before_anything_moves(
     promotion: Promotion, notify: str, said: str
@@ -281,7 +286,9 @@ def test_a_person_approves_by_merging_one_line(promotion: Promotion) -> None:
     assert isinstance(world, GitWorld)
     first, second = promotion.version("one"), promotion.version("two")
     lock = world.workspace / "registry.lock.yaml"
-    lock.write_text(f"# Ours\nmnist:\n  staging: {first}\n  production: {first} # since May\nother:\n  production: v1\n")
+    lock.write_text(
+        f"# Ours\nmnist:\n  staging: {first}\n  production: {first} # since May\nother:\n  production: v1\n"
+    )
     step = promotion.step("promote", model=f"mnist:{second}", approval="pull-request")
     assert step.code == 0
     assert promotion.holder() == ""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
 from cml_action.registry.protocol import Move
+from tests.services.forked import forked_step, start_step
 from tests.services.promotion import Promotion
 from tests.services.proxy import running_proxy
-from tests.services.runner import Step, run_step
+from tests.services.runner import Step, step_environment
 from tests.services.wandb_world import WandbWorld
 
 if TYPE_CHECKING:
@@ -35,7 +38,7 @@ def promotion(world: WandbWorld) -> Iterator[Promotion]:
 def dispatched(promotion: Promotion, world: WandbWorld, payload: dict[str, str]) -> Step:
     """Run `promote` as the job of an automation's `repository_dispatch`, which names the model."""
     event = {"action": "staging", "client_payload": payload}
-    return run_step(
+    return forked_step(
         world.workspace,
         promotion.inputs("promote", comment="false"),
         event=("repository_dispatch", event),
@@ -43,7 +46,9 @@ def dispatched(promotion: Promotion, world: WandbWorld, payload: dict[str, str])
     )
 
 
-def test_what_an_automation_names_is_promoted_and_rolled_back(promotion: Promotion, world: WandbWorld) -> None:
+def test_what_an_automation_names_is_promoted_and_rolled_back(
+    promotion: Promotion, world: WandbWorld
+) -> None:
     first, second = promotion.version("one"), promotion.version("two")
     world.move_by_hand("staging", first)
     early = world.automation("staging")
@@ -70,6 +75,37 @@ def test_what_an_automation_names_is_promoted_and_rolled_back(promotion: Promoti
         ("promote", second, "ada"),
         ("rollback", first, "ada"),
     ]
+
+
+@pytest.mark.parametrize("call", ["UpdateArtifact", "LinkArtifact", "AddAliases"])
+def test_a_step_that_is_killed_is_finished_by_the_same_one_run_again(
+    promotion: Promotion, world: WandbWorld, wandb_server: WandbServer, call: str
+) -> None:
+    first, second = promotion.version("one"), promotion.version("two")
+    registry = world.open()
+    stage = registry.look(world.collection, "production")
+    registry.move(stage, Move(number=1, alias="production", version=first, who="ada"))
+    inputs = {"model": f"{world.collection}:{second}", "comment": "false"}
+    promotion.runs += 1
+    given = step_environment(
+        world.workspace, promotion.inputs("promote", **inputs), environ=promotion.variables()
+    )
+    process, _ = start_step(given)
+    wandb_server.after(call, lambda: os.killpg(int(process.pid or 0), signal.SIGKILL))
+    process.join(180)
+    assert process.exitcode == -signal.SIGKILL
+    assert world.holder("production") == (second if call == "AddAliases" else first)
+
+    again = promotion.step("promote", same_run=True, **inputs)
+
+    assert again.code == 0, again.log
+    assert world.holder("production") == second
+    stage = promotion.stage()
+    assert [(each.number, each.version, each.previous) for each in stage.moves] == [
+        (1, first, ""),
+        (2, second, first),
+    ]
+    assert (stage.pending, stage.doubts) == (False, ())
 
 
 def test_a_key_that_has_expired_fails_the_step_with_one_sentence_and_three(

@@ -256,7 +256,7 @@ def test_a_version_is_found_by_its_digest_once_a_gate_saw_it(world: World, tmp_p
     assert registry.find(world.collection, digest).name == version.name
     twin = registry.find(world.collection, world.add({"model.bin": "one"}))
     registry.keep_evidence(twin, Kept(evidence=evidence(digest)))
-    with pytest.raises(UsageError, match="2 versions of .* have the digest") as caught:
+    with pytest.raises(UsageError, match=r"2 versions of .* have the digest") as caught:
         registry.find(world.collection, digest)
     assert version.name in str(caught.value)
     assert twin.name in str(caught.value)

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 Answer = tuple[int, dict[str, str], bytes]
 _ROUTES = (
     (r"/repos/[^/]+/[^/]+/deployments", "/repos/{owner}/{repo}/deployments"),
-    (r"/repos/[^/]+/[^/]+/deployments/(\d+)/statuses", "/repos/{owner}/{repo}/deployments/{deployment_id}/statuses"),
+    (
+        r"/repos/[^/]+/[^/]+/deployments/(\d+)/statuses",
+        "/repos/{owner}/{repo}/deployments/{deployment_id}/statuses",
+    ),
     (r"/repos/[^/]+/[^/]+/dispatches", "/repos/{owner}/{repo}/dispatches"),
 )
 _WHEN = "2026-11-01T10:00:00Z"
@@ -58,7 +61,9 @@ class Deployments:
         if found.groups():
             return self.statuses.get(int(found[1]), [])[::-1]
         keys = ("task", "environment", "sha", "ref")
-        return [each for each in self.made if all(each[key] in asked.get(key, [each[key]]) for key in keys)][::-1]
+        return [each for each in self.made if all(each[key] in asked.get(key, [each[key]]) for key in keys)][
+            ::-1
+        ]
 
     def _make(self, route: str, found: re.Match[str], given: dict[str, Any], base: str) -> Answer:
         if route.endswith("dispatches"):
@@ -97,7 +102,11 @@ class Deployments:
         if given["state"] == "success" and given.get("auto_inactive", True):
             for other in self.made:
                 same = other["environment"] == deployment["environment"] and other["id"] != number
-                if same and self.statuses[other["id"]][-1:] and self.statuses[other["id"]][-1]["state"] == "success":
+                if (
+                    same
+                    and self.statuses[other["id"]][-1:]
+                    and self.statuses[other["id"]][-1]["state"] == "success"
+                ):
                     self._keep(other, {"state": "inactive"}, other["statuses_url"])
         return _json(201, self._keep(deployment, given, base))
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from tests.services.runner import Step, read_step, step_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from multiprocessing.process import BaseProcess
 
 _LIMIT_S = 180
 _PRELOADED = [
@@ -35,7 +35,7 @@ _PRELOADED = [
 
 
 def start_step(given: Mapping[str, str], *, mlflow: bool = False) -> tuple[BaseProcess, Path]:
-    """Start a step in an environment and return its process, a group of its own, and the folder of its output."""
+    """Start a step and return its process, which leads a group of its own, and the folder of its output."""
     context = multiprocessing.get_context("forkserver")
     # The first call decides: a server that runs is not told what else to import.
     context.set_forkserver_preload([*_PRELOADED, *(["mlflow", "mlflow.artifacts"] if mlflow else [])])

@@ -28,7 +28,9 @@ class GitServer:
 
     root: Path
     url: str = ""
-    tokens: dict[str, str] = field(default_factory=lambda: {"ghs_write_token": WRITE, "ghs_read_token": READ, "test_token_admin": WRITE})
+    tokens: dict[str, str] = field(
+        default_factory=lambda: {"ghs_write_token": WRITE, "ghs_read_token": READ, "test_token_admin": WRITE}
+    )
 
     def create(self, name: str) -> Path:
         """Make an empty repository that answers what GitHub answers: filters, and any object by its hash."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_START_S = 240
+_START_S = 600
 
 
 @contextlib.contextmanager

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cml_action.registry.protocol import Stage
-    from tests.services.runner import Step
     from tests.services.proxy import Proxy
     from tests.services.registries import World
+    from tests.services.runner import Step
 
 POLICY = """\
 model:

@@ -72,8 +72,9 @@ class Proxy:
         #: Every request that came in, `METHOD /path?query`, in the order of arrival.
         self.calls: list[str] = []
         self.deployments = Deployments()
-        #: Called with each request's number, from 1, before it is passed on and before it is answered.
-        self.watch: Callable[[int, str], None] = lambda _number, _when: None
+        #: Asked before each request is passed on, with `before`, and before it is answered, with `after`:
+        #: whether to break off there.
+        self.breaks_off: Callable[[str, str], bool] = lambda _when, _call: False
         self._rules: list[_Rule] = []
         self._gates: list[tuple[str, re.Pattern[str], threading.Barrier]] = []
         self._lock = threading.Lock()
@@ -140,8 +141,10 @@ class _Handler(BaseHTTPRequestHandler):
         sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         path = self.path.removeprefix(self.state.prefix)
         fault = self.state.arrived(self.command, path) or Fault()
-        number = len(self.state.calls)
-        self.state.watch(number, "before")
+        call = f"{self.command} {path}"
+        if self.state.breaks_off("before", call):
+            self._reset()
+            return
         time.sleep(fault.delay_s)
         if fault.reset:
             self._reset()
@@ -154,8 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
         answer = self.state.deployments.answer(self.command, path, sent, self.state.url)
         answer = answer or self._instead(path, sent)
         status, headers, body = answer or self._pass_on(self.command, path, sent)
-        self.state.watch(number, "after")
-        if fault.lost:
+        if fault.lost or self.state.breaks_off("after", call):
             self._reset()
             return
         self._answer(status, headers, body, half=fault.half)
@@ -218,7 +220,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _pass_on(self, method: str, path: str, sent: bytes) -> tuple[int, dict[str, str], bytes]:
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
-        connection = http.client.HTTPConnection(urlsplit(self.state.emulator_url).netloc, timeout=20)
+        connection = http.client.HTTPConnection(urlsplit(self.state.emulator_url).netloc, timeout=60)
         moves = method == "PATCH" and "/git/refs/" in path
         with self.state.one_reference_at_a_time if moves else contextlib.nullcontext():
             try:

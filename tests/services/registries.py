@@ -121,6 +121,10 @@ class GitWorld:
         git(["push", "--quiet", *options, "direct", f"refs/tags/{name}"], self.workspace)
         git(["tag", "-d", name], self.workspace)
 
+    def names(self) -> list[str]:
+        """The references of the server."""
+        return git(["for-each-ref", "--format=%(refname)"], self.bare).splitlines()
+
     def delete(self, version: str) -> None:
         self.tag(f"{self.collection}@{version}!#99", self._commit(version))
 

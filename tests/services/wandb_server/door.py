@@ -21,7 +21,7 @@ from tests.services.wandb_server.answers import Asked, answer, load_schema
 from tests.services.wandb_server.state import Account, Artifact, Collection, File, Run, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from graphql import GraphQLSchema
 
@@ -71,6 +71,7 @@ class WandbServer:
         self.schema: GraphQLSchema = load_schema()
         self._rules: list[_Rule] = []
         self._gates: list[tuple[re.Pattern[str], threading.Barrier]] = []
+        self._after: list[tuple[re.Pattern[str], Callable[[], object]]] = []
         self._held: list[tuple[re.Pattern[str], threading.Event]] = []
         self._end: tuple[re.Pattern[str], int] | None = None
         self._lock = threading.Lock()
@@ -158,6 +159,19 @@ class WandbServer:
         """Do so many more requests that match, then refuse all: to a job it is the end, wherever it is."""
         self._end = (re.compile(call), times)
 
+    def after(self, call: str, do: Callable[[], object]) -> None:
+        """Do something once, when the next request that matches has been done and is not answered yet."""
+        self._after.append((re.compile(call), do))
+
+    def done(self, call: str) -> None:
+        """Do what was asked for after this request."""
+        with self._lock:
+            found = next((each for each in self._after if each[0].search(call)), None)
+            if found:
+                self._after.remove(found)
+        if found:
+            found[1]()
+
     def heal(self) -> None:
         """Forget all faults, gates and calls."""
         with self._lock:
@@ -239,13 +253,15 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/graphql":
             found = re.search(r"(?:query|mutation)\s+(\w+)", json.loads(sent).get("query", ""))
             operation = found[1] if found else ""
-        fault = self.wandb.arrived(f"{self.command} {self.path} {operation}".rstrip())
+        call = f"{self.command} {self.path} {operation}".rstrip()
+        fault = self.wandb.arrived(call)
         time.sleep(fault.delay_s)
         if fault.status is not None:
             kind = "text/html" if fault.body.startswith("<") else "application/json"
             self._answer(fault.status, fault.body.encode(), kind, half=fault.half)
             return
         status, body, kind = self._do(sent)
+        self.wandb.done(call)
         if fault.lost:
             self._reset()
             return

@@ -1,0 +1,135 @@
+"""Promotion: how long it takes, how many requests it makes among 10,000 versions, and who wins a race.
+
+`python -m benchmarks.registry [git|mlflow] [races]`. The services are those of the tests, on this machine;
+the time is that of the whole step, in a process that has imported the registry's client before.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from cml_action.registry.protocol import MovedError
+from tests.integration.test_registry import take
+from tests.services.githttp import git, running_git_server
+from tests.services.mlflowserver import running_mlflow
+from tests.services.promotion import Promotion
+from tests.services.proxy import Proxy, running_proxy
+from tests.services.registries import GitWorld, MlflowWorld
+
+if TYPE_CHECKING:
+    from tests.services.registries import World
+
+RACES, VERSIONS, LIMIT_S = 200, 10_000, 3.0
+
+
+def main() -> int:
+    """Measure the registries that are named, else both."""
+    words = sys.argv[1:]
+    races = next((int(word) for word in words if word.isdigit()), RACES)
+    held = True
+    for backend in [word for word in words if not word.isdigit()] or ["git", "mlflow"]:
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(TemporaryDirectory()))
+            hub = stack.enter_context(running_proxy("http://127.0.0.1:9"))
+            world, front = _open(backend, folder, stack)
+            promotion = Promotion(world, hub)
+            versions = [promotion.version(text) for text in ("one", "two", "three")]
+            held &= _promote(promotion, front, versions[0], "3 versions")
+            _many(world, VERSIONS)
+            held &= _promote(promotion, front, versions[1], f"{VERSIONS:,} versions")
+            held &= _race(world, versions[1:], races)
+    return 0 if held else 1
+
+
+def _open(backend: str, folder: Path, stack: ExitStack) -> tuple[World, Proxy]:
+    (folder / "world").mkdir()
+    if backend == "git":
+        server = stack.enter_context(running_git_server(folder))
+        front = stack.enter_context(running_proxy(server.url))
+        return GitWorld(server, folder / "world", token="test_token_admin", url=front.url), front
+    front = stack.enter_context(running_proxy(stack.enter_context(running_mlflow(folder))))
+    return MlflowWorld(front.url, folder / "world"), front
+
+
+def _promote(promotion: Promotion, front: Proxy, version: str, among: str) -> bool:
+    promotion.step("promote", model=f"{promotion.world.collection}:{version}", dry_run="true")  # warm
+    before, began = len(front.calls), time.monotonic()
+    step = promotion.step("promote", model=f"{promotion.world.collection}:{version}")
+    seconds = time.monotonic() - began
+    assert step.code == 0, step.log
+    calls = front.calls[before:]
+    listings = [call for call in calls if "model-versions/search" in call]
+    print(
+        f"{promotion.world.backend}: promote among {among}: {seconds:.2f} s of {LIMIT_S:.0f} s allowed,"
+        f" {len(calls)} requests to the registry, {len(listings)} of them listing versions",
+        flush=True,
+    )
+    return seconds < LIMIT_S and not listings
+
+
+def _many(world: World, count: int) -> None:
+    """Add versions in the service's own storage: through its API it would take hours."""
+    if isinstance(world, GitWorld):
+        commit = git(["rev-parse", "main"], world.bare).strip()
+        lines = "".join(f"create refs/tags/{world.collection}@v0.0.{at} {commit}\n" for at in range(count))
+        (world.folder / "refs").write_text(lines)
+        with (world.folder / "refs").open("rb") as given:
+            import subprocess
+
+            subprocess.run(["git", "update-ref", "--stdin"], cwd=world.bare, stdin=given, check=True)
+        git(["pack-refs", "--all"], world.bare)
+    elif isinstance(world, MlflowWorld):
+        import sqlite3
+
+        with sqlite3.connect(world.folder.parent / "mlflow.db") as base:
+            names = [row[1] for row in base.execute("pragma table_info(model_versions)")]
+            kept = ", ".join(name for name in names if name != "version")
+            base.execute(
+                f"insert into model_versions (version, {kept}) with recursive n(i) as (select 1000 union all"  # noqa: S608
+                f" select i + 1 from n where i < {1000 + count}) select i, {kept} from n, model_versions"
+                " where name = ? and version = 1",
+                (world.collection,),
+            )
+
+
+def _race(world: World, versions: list[str], races: int) -> bool:
+    """Let two jobs promote at once, each time one another version, and count who won."""
+    wrong = 0
+    began = time.monotonic()
+    for at in range(races):
+        racers = [world.open() for _ in versions]
+        looked = [each.look(world.collection, "race") for each in racers]
+        barrier, won = threading.Barrier(len(racers)), list[str]()
+
+        def race(at: int) -> None:
+            barrier.wait()  # noqa: B023 -- joined below
+            try:
+                take(racers[at], looked[at], versions[at])  # noqa: B023
+                won.append(versions[at])  # noqa: B023
+            except MovedError:
+                pass
+
+        threads = [threading.Thread(target=race, args=(each,)) for each in range(len(racers))]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+        stage = world.open().look(world.collection, "race")
+        holder = stage.holder.name if stage.holder else ""
+        wrong += len(won) != 1 or won[0] != holder or len(stage.moves) != at + 1 or bool(stage.doubts)
+        if (at + 1) % 20 == 0:
+            print(
+                f"{world.backend}: {at + 1} races, {wrong} wrong, {time.monotonic() - began:.0f} s",
+                flush=True,
+            )
+    return not wrong
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cml_action.errors import UsageError
+from cml_action.install import asked_for
+from cml_action.promotion import lock
+from cml_action.registry.history import gaps, line
+from cml_action.registry.protocol import Move, read_move
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def moves(*steps: tuple[str, str]) -> list[Move]:
+    found: list[Move] = []
+    for number, (kind, version) in enumerate(steps, start=1):
+        before = found[-1].version if found else ""
+        found.append(
+            Move(number=number, alias="production", version=version, previous=before, kind=kind)  # type: ignore[arg-type]
+        )
+    return found
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ([], ()),
+        ([("promote", "1"), ("promote", "2")], ("1", "2")),
+        ([("promote", "1"), ("promote", "2"), ("rollback", "1")], ("1",)),
+        ([("promote", "1"), ("promote", "2"), ("promote", "3"), ("rollback", "2")], ("1", "2")),
+        ([("promote", "1"), ("promote", "2"), ("rollback", "1"), ("rollback", "2")], ("1", "2")),
+        ([("promote", "1"), ("promote", "2"), ("rollback", "1"), ("promote", "3")], ("1", "3")),
+        ([("promote", "1"), ("outside", "2"), ("promote", "3")], ("1", "2", "3")),
+        ([("promote", "1"), ("outside", ""), ("promote", "3")], ("1", "3")),
+    ],
+)
+def test_rollbacks_lead_through_the_versions_that_were_promoted_on_top_of_each_other(
+    steps: list[tuple[str, str]], expected: tuple[str, ...]
+) -> None:
+    assert line(moves(*steps)) == expected
+
+
+def test_a_move_that_was_deleted_from_the_record_is_a_gap() -> None:
+    found = moves(("promote", "1"), ("promote", "2"), ("promote", "3"))
+    assert gaps(found) == ()
+    (said,) = gaps([found[0], found[2]])
+    assert said.startswith("The record has a gap before move 3: it began at `2`")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"number": "1", "alias": "a", "version": "1"}', '{"number": 1, "alias": 2}']
+)
+def test_a_record_that_was_edited_into_nonsense_is_none(text: str) -> None:
+    assert read_move(text) is None
+
+
+def test_a_record_is_read_as_it_was_written() -> None:
+    move = Move(number=3, alias="production", version="v1.0.0", why='"quotes"\nand lines – 測試')
+    assert "\n" not in move.to_json()
+    assert read_move(move.to_json()) == move
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", "mnist:\n  production: v2\n"),
+        ("mnist:\n  production: v1\n", "mnist:\n  production: v2\n"),
+        ("mnist:\n  # held\n  staging: v2\n", "mnist:\n  production: v2\n  # held\n  staging: v2\n"),
+        ("other:\n  production: v1\n", "other:\n  production: v1\nmnist:\n  production: v2\n"),
+        (
+            "other:\n  production: v1\nmnist:\n  staging: v1\n  production: v1\nmore:\n  production: v1\n",
+            "other:\n  production: v1\nmnist:\n  staging: v1\n  production: v2\nmore:\n  production: v1\n",
+        ),
+    ],
+)
+def test_only_the_line_of_the_stage_changes(before: str, after: str) -> None:
+    changed = lock.with_version(before, "mnist", "production", "v2")
+    assert changed.removeprefix(lock._HEAD) == after  # noqa: SLF001 -- the comment that a new file begins with
+
+
+def test_a_number_stays_a_text() -> None:
+    assert lock.parse(lock.with_version("", "on", "production", "3")) == {"on": {"production": "3"}}
+
+
+@pytest.mark.parametrize(
+    "text", ["mnist: v1", "- mnist", "mnist: {production: v1", "mnist: {production: [v1]}"]
+)
+def test_a_lock_file_of_another_shape_is_named(text: str) -> None:
+    with pytest.raises(UsageError, match=r"registry\.lock\.yaml"):
+        lock.with_version(text, "mnist", "production", "v2")
+
+
+def test_a_line_that_cannot_be_changed_is_named() -> None:
+    with pytest.raises(UsageError, match="could not be changed"):
+        lock.with_version("mnist: {production: v1}\n", "mnist", "production", "v2")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "policy", "families"),
+    [
+        ('{"mode": "promote"}', "", ("base", "git")),
+        ('{"mode": "promote", "registry": "mlflow"}', "", ("base", "mlflow")),
+        ('{"mode": "rollback"}', "registry:\n  backend: wandb\n", ("base", "wandb")),
+        ('{"mode": "rollback"}', "registry: {backend: mlflow, collection: mnist}\n", ("base", "mlflow")),
+        ('{"mode": "promote"}', "model:\n  path: a\nother:\n  backend: wandb\n", ("base", "git")),
+    ],
+)
+def test_a_promotion_installs_the_client_of_its_registry_alone(
+    inputs: str, policy: str, families: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "cml.yaml").write_text(policy)
+    assert asked_for({"CML_ACTION_INPUTS": inputs, "GITHUB_WORKSPACE": str(tmp_path)}) == families
