@@ -91,7 +91,7 @@ def _many(world: World, count: int) -> None:
             names = [row[1] for row in base.execute("pragma table_info(model_versions)")]
             kept = ", ".join(name for name in names if name != "version")
             base.execute(
-                f"insert into model_versions (version, {kept}) with recursive n(i) as (select 1000 union all"  # noqa: S608
+                f"insert into model_versions (version, {kept}) with recursive n(i) as (select 1000 union all"
                 f" select i + 1 from n where i < {1000 + count}) select i, {kept} from n, model_versions"
                 " where name = ? and version = 1",
                 (world.collection,),

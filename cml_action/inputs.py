@@ -109,8 +109,8 @@ class Inputs(BaseModel):
     model: str = Field(
         "",
         description="The model: a path, or a reference in the registry (`collection:version`,"
-        " `collection:alias` or a digest); from the event, else from `cml.yaml`, where empty. `promote` also asks"
-        " `registry.lock.yaml`, and the stage before.",
+        " `collection:alias` or a digest); from the event, else from `cml.yaml`, where empty. `promote` also"
+        " asks `registry.lock.yaml`, and the stage before.",
     )
     baseline: str = Field(
         "",

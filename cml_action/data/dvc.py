@@ -191,7 +191,8 @@ def read_base(
         config = {"core": {"remote": remote}} if remote else None
         try:
             files = DVCFileSystem(url=repo.root_dir, rev=revision, config=config)
-            places = [inside] if files.exists(inside) else files.glob(inside)
+            # A pattern without its root matches nothing there.
+            places = [inside] if files.exists(inside) else files.glob(f"/{inside}")
             with log.progress(f"Fetching {name} of the base", total=len(places), unit="files") as bar:
                 for place in places:
                     target = destination / _relative(PurePosixPath(place.lstrip("/")), prefix)

@@ -80,8 +80,7 @@ def _gates(job: Job) -> Sequence[ModelGate]:
         return ()
     from cml_action import policy
 
-    read: Sequence[ModelGate] = policy.read_gates(given, "The input gates")  # type: ignore[attr-defined]
-    return read
+    return policy.read_gates(given, "The input gates")
 
 
 def _missing(version: Version) -> Check:
