@@ -52,6 +52,8 @@ MOST_CALLS = 100_000
 #: What may pass on the clock here beside the calls: as much again, and this. A busy machine pauses for
 #: seconds, so it finds gross lies only.
 _SLACK_S = 5.0
+#: How long a process may take from closing the pipe to its end, by which it is known why it closed it.
+_LINGER_S = 5.0
 #: An event of CUDA's is rounded to half a microsecond.
 _ROUNDING = 1.01
 
@@ -394,14 +396,16 @@ class Worker:
         return line
 
     def _has_spoken(self) -> bool:
-        return self._answers >= 0 and bool(select.select([self._answers], [], [], 0)[0]) and self._is_alive()
-
-    def _is_alive(self) -> bool:
-        return self._child.wait(0) is None
+        """Whether something came up the pipe by itself. Its end is no word: the next question meets it."""
+        try:
+            self._buffer += os.read(self._answers, 2**16)
+        except BlockingIOError:
+            return False
+        return bool(self._buffer)
 
     def _gone(self, doing: str) -> faults.ModelFault:
         """Return why the pipe was closed."""
-        code = self._child.wait(2.0)
+        code = self._child.wait(_LINGER_S)
         self.close()  # the tail is whole then
         if "cml-action runs models in Python 3.8 or later" in self.tail:
             return faults.fault("old-python", self.tail.rpartition(" ")[2], self._known)
