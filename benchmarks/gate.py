@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from cml_action.model.latency import Side
 
 MAX_RATIO = 1.10
+#: Products of the model that the cost of one is read from.
+_FEW = 200
 LOADER = """
 import numpy as np
 
@@ -72,12 +74,12 @@ def main() -> None:
         (folder / "multiplies.py").write_text(LOADER)
         if not asked.no_neighbour:
             stack.enter_context(busy_core())
-        counts = {call_ms: calibrated(folder, call_ms) for call_ms in asked.models}
+        cost = calibrated(folder)
         for at in range(asked.trials):
             for call_ms in asked.models:
                 for slower in asked.slower:
                     if done(asked.file, call_ms, slower) <= at and time.monotonic() < until:
-                        found = trial(folder, counts[call_ms], slower, seed=at)
+                        found = trial(folder, call_ms, slower, cost, seed=at)
                         with asked.file.open("a") as file:
                             file.write(json.dumps({"call_ms": call_ms, "slower": slower, **found}) + "\n")
     print(table(kept(asked.file)))
@@ -93,21 +95,29 @@ def busy_core() -> Iterator[None]:
             process.kill()
 
 
-def calibrated(folder: Path, call_ms: float) -> int:
-    """Return how many products take so long, beside the neighbour."""
-    write(folder, "probe", 1000)
-    with worker(folder, "probe") as probe:
-        probe.load()
-        probe.warm_up()
-        times = sorted(probe.time_block(30))
-    return max(1, round(1000 * call_ms * 1e6 / times[len(times) // 2]))
+def calibrated(folder: Path) -> tuple[float, float]:
+    """Return the nanoseconds of a call without products, and of one product, by the fastest calls."""
+    fastest = []
+    for count in (_FEW, 2 * _FEW):
+        write(folder, "probe", count)
+        with worker(folder, "probe") as probe:
+            probe.load()
+            probe.warm_up()
+            fastest.append(min(probe.time_block(200)))
+    product = max(1.0, (fastest[1] - fastest[0]) / _FEW)
+    return max(0.0, fastest[0] - _FEW * product), product
 
 
-def trial(folder: Path, count: int, slower: float, *, seed: int) -> dict[str, Any]:
+def trial(
+    folder: Path, call_ms: float, slower: float, cost: tuple[float, float], *, seed: int
+) -> dict[str, Any]:
     """Measure once, as the gate does."""
     began = time.monotonic()
-    write(folder, "candidate", round(count * slower))
-    write(folder, "production", count)
+    for name, times in (
+        ("candidate", slower),
+        ("production", 1.0),
+    ):  # the whole call is slower, not its products
+        write(folder, name, max(1, round((times * call_ms * 1e6 - cost[0]) / cost[1])))
     with worker(folder, "candidate") as candidate, worker(folder, "production") as production:
         sides: dict[Side, Worker] = {"candidate": candidate, "production": production}
         warm = []
