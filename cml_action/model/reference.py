@@ -1,8 +1,8 @@
 """Which model is meant: as inputs, `cml.yaml` or the event name it, checked before anything is done with it.
 
-What an event carries was written by whoever may start it: anybody with the right to dispatch, or a service on
-somebody's behalf. It is data. It never reaches a shell, and it is a path below the project or the name of a
-version, in few and plain characters, or it is refused.
+What an event carries was written by whoever may start it: anybody with the right to dispatch, or a service
+on somebody's behalf. It is data. It never reaches a shell, and it is a path below the project or the name
+of a version, in few and plain characters, or it is refused.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 #: Longer ones are no names. (GitHub takes payloads of up to 64 kB; W&B's names have at most 128 characters.)
 MOST_CHARACTERS = 512
 _SHOWN = 60
-# Letters and digits of any script, and what stands in file names; no quotes, no `$`, `;`, `|`, `&`, `<`, no line
-# breaks. `@` and `+` are in versions and in names of packages.
-_PATH = re.compile(r"(?!-)[\w@+=,()\[\] .-]+(/[\w@+=,()\[\] .-]+)*/?")
+# Letters and digits of any script, and what stands in file names; no quotes, no `$`, `;`, `|`, `&`, `<`, no
+# line breaks.
+_PATH = re.compile(r"(?!-)[\w@+=,()\[\] .-]+(/(?!-)[\w@+=,()\[\] .-]+)*/?")
 #: `name:version`, with up to three parts before the name: W&B's `entity/project/name:v3`, `org/registry/…`.
 _VERSION = re.compile(r"(wandb-artifact://)?([\w.-]+/){0,3}(?!-)[\w.-]+:(?!-)[\w.-]+")
 
@@ -38,7 +38,7 @@ class Reference:
     """A model's name.
 
     :param kind: `path`, below the project, or `version`, in a registry.
-    :param origin: who named it, in words: `the input \\`model\\``.
+    :param origin: who named it, in words: the input `model`, a key of the event, `cml.yaml`.
     """
 
     text: str
@@ -46,9 +46,7 @@ class Reference:
     origin: str
 
 
-def find(
-    asked: str, event: Event, policy_path: str | None, *, input_name: str = "model"
-) -> Reference | None:
+def find(asked: str, event: Event, policy_path: str | None, *, input_name: str = "model") -> Reference | None:
     """Return what the input names, else the event, else `cml.yaml`; None where none of them does.
 
     :raises UsageError: the name could be neither a path nor a version.

@@ -152,6 +152,7 @@ class GitRemote:
 
     def fault(self, said: str, doing: str) -> CmlActionError:
         """Return what git said as an error of ours."""
+        said = said.replace(self.url, self.name)  # the address may carry a token
         text = " ".join(said.split())
         for pattern, kind, why, fix in _FAULTS:
             if found := re.search(pattern, text):
@@ -217,8 +218,10 @@ _FAULTS: tuple[tuple[str, type[CmlActionError], str, str], ...] = (
         "Check the remote `origin` and `github-token`.",
     ),
     (
-        (r"not valid: is this a git repository|remote ref HEAD|invalid server response|expected flush"
-        r"|bad line length|protocol error"),
+        (
+            r"not valid: is this a git repository|remote ref HEAD|invalid server response|expected flush"
+            r"|bad line length|protocol error"
+        ),
         OutsideError,
         "the server answers with something that is not Git's protocol, such as a page for people",
         "Check the remote's address and the proxy settings; then run the job again.",
