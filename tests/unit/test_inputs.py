@@ -20,7 +20,8 @@ def test_several_modes_run_in_the_order_in_which_they_are_written() -> None:
 
 def test_an_unknown_mode_is_answered_with_a_suggestion() -> None:
     assert complaint(mode="pull, stat") == (
-        "There is no mode `stat`. Did you mean `stats`?\nKnown are `pull`, `stats`, `promote`, `rollback`, `comment`."
+        "There is no mode `stat`. Did you mean `stats`?\n"
+        "Known are `pull`, `stats`, `promote`, `rollback`, `comment`."
     )
 
 
@@ -32,7 +33,8 @@ def test_an_unknown_input_is_answered_with_a_suggestion() -> None:
 
 def test_a_missing_mode_names_what_is_allowed() -> None:
     assert complaint(mode=" ") == (
-        "The input `mode` is missing.\nName one or several of `pull`, `stats`, `promote`, `rollback`, `comment`."
+        "The input `mode` is missing.\n"
+        "Name one or several of `pull`, `stats`, `promote`, `rollback`, `comment`."
     )
 
 
