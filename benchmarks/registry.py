@@ -6,20 +6,19 @@ the time is that of the whole step, in a process that has imported the registry'
 
 from __future__ import annotations
 
+import os
 import sys
-import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from cml_action.registry.protocol import MovedError
-from tests.integration.test_registry import take
 from tests.services.githttp import git, running_git_server
 from tests.services.mlflowserver import running_mlflow
 from tests.services.promotion import Promotion
 from tests.services.proxy import Proxy, running_proxy
+from tests.services.race import race
 from tests.services.registries import GitWorld, MlflowWorld
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ def main() -> int:
     words = sys.argv[1:]
     races = next((int(word) for word in words if word.isdigit()), RACES)
     held = True
+    print(f"Load before: {os.getloadavg()[0]:.1f}; 0 gives the best figures.", flush=True)
     for backend in [word for word in words if not word.isdigit()] or ["git", "mlflow"]:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(TemporaryDirectory()))
@@ -103,23 +103,7 @@ def _race(world: World, versions: list[str], races: int) -> bool:
     wrong = 0
     began = time.monotonic()
     for at in range(races):
-        racers = [world.open() for _ in versions]
-        looked = [each.look(world.collection, "race") for each in racers]
-        barrier, won = threading.Barrier(len(racers)), list[str]()
-
-        def race(at: int) -> None:
-            barrier.wait()  # noqa: B023 -- joined below
-            try:
-                take(racers[at], looked[at], versions[at])  # noqa: B023
-                won.append(versions[at])  # noqa: B023
-            except MovedError:
-                pass
-
-        threads = [threading.Thread(target=race, args=(each,)) for each in range(len(racers))]
-        for each in threads:
-            each.start()
-        for each in threads:
-            each.join()
+        won = race(world, "race", versions)
         stage = world.open().look(world.collection, "race")
         holder = stage.holder.name if stage.holder else ""
         wrong += len(won) != 1 or won[0] != holder or len(stage.moves) != at + 1 or bool(stage.doubts)

@@ -115,7 +115,7 @@ class Inputs(BaseModel):
     baseline: str = Field(
         "",
         description="What the candidate is compared with: a path, or a reference in the registry; `none` to"
-        " skip.",
+        " skip; what holds `alias` where empty.",
     )
     model_loader: str = Field(
         "",
@@ -196,9 +196,9 @@ USED_BY: dict[str, tuple[str, ...]] = {
     "model-loader": ("gate",),
     "python": ("gate",),
     "gates": ("gate",),
-    "registry": ("promote", "rollback"),
-    "collection": ("promote", "rollback"),
-    "alias": ("promote", "rollback"),
+    "registry": ("gate", "promote", "rollback"),
+    "collection": ("gate", "promote", "rollback"),
+    "alias": ("gate", "promote", "rollback"),
     "require-gate": ("promote",),
     "evidence": ("promote", "rollback"),
     "skip-stages": ("promote",),

@@ -45,7 +45,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "gate": ("gate", "pull"),
 }
 #: The modes that talk to a registry; each registry has a family of its name.
-REGISTRY_MODES = frozenset({"promote", "rollback"})
+REGISTRY_MODES = frozenset({"gate", "promote", "rollback"})
 #: The family that speaks each scheme of a DVC remote; HTTP comes with DVC.
 REMOTES = {
     "s3": "s3",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cml_action.model.reference import Reference
     from cml_action.model.spec import ModelSpec
     from cml_action.policy.demands import ModelPolicy
+    from cml_action.promotion.candidate import Candidate
 
 VERDICT_FILE = "verdict.json"
 
@@ -43,10 +44,11 @@ def run(job: Job) -> Report:
             "There is no model to gate: neither the input `model`, nor the event, nor `cml.yaml` names one.",
             "Set `model` to a path, or `path` under `model` in cml.yaml.",
         )
-    before = _baseline(job)
-    paths: dict[Side, Path] = {"candidate": resolve(job, wanted)}
+    candidate = _find(job, wanted)
+    before = _baseline(job, candidate)
+    paths: dict[Side, Path] = {"candidate": candidate.path}
     if before is not None:
-        paths["production"] = resolve(job, before)
+        paths["production"] = before.path
     wishes = demanded(job.policy, job.inputs.gates, job.inputs.config, beside=before is not None)
     data = _data(job, policy)
     digests = {side: digest(path) for side, path in paths.items()}
@@ -64,7 +66,7 @@ def run(job: Job) -> Report:
             limits=wishes.limits,
             policy=policy,
             data=data,
-            name=wanted.text,
+            name=candidate.name,
             tests=policy.tests or "" if policy else "",
         ),
         job.log,
@@ -72,15 +74,15 @@ def run(job: Job) -> Report:
     for side, path in paths.items():  # a model that was changed meanwhile is not the one that was tested
         if digest(path) != digests[side]:
             found.checks.append(_changed(side, path))
-    report = _report(job, wanted, before, found, wishes)
+    report = _report(job, candidate, before, found, wishes)
     evidence = Evidence(
         schema=1,
         verdict=report.verdict,
-        reference=wanted.text,
+        reference=candidate.name,
         digest=digests["candidate"],
         policy_digest=policy_digest(policy, wishes.extra),
         revision=job.revision,
-        baseline=before.text if before else "",
+        baseline=before.name if before else "",
         baseline_digest=digests.get("production", ""),
         data={data.name: data.hash} if data else {},
         environment=found.environment,
@@ -89,21 +91,43 @@ def run(job: Job) -> Report:
         seconds=round(time.monotonic() - began, 3),
         run_url=job.event.run_url,
     )
-    return report + _kept(job, evidence)
+    kept = _kept(job, evidence)
+    if candidate.version:  # `promote` finds it there, in another job or on another day
+        candidate.version.keep(evidence)
+        job.log.line(f"The verdict is kept beside {candidate.name}.")
+    return report + kept
 
 
-def resolve(job: Job, wanted: Reference) -> Path:
-    """Return where a model lies on this machine; it is pulled where DVC tracks it and it is not here.
+@dataclass(frozen=True, kw_only=True)
+class _Model:
+    """A model on this machine.
 
-    A version in a registry is fetched by the registry's client; that is the one place to add it.
+    :param name: as people know it: a path, or `collection:version`.
+    :param version: where it came out of a registry.
+    """
+
+    name: str
+    path: Path
+    version: Candidate | None = None
+
+
+def _find(job: Job, wanted: Reference) -> _Model:
+    if wanted.kind == "path":
+        return _Model(name=wanted.text, path=_path(job, wanted))
+    from cml_action.promotion.candidate import fetch_candidate
+
+    return _of_version(fetch_candidate(job, wanted.text, wanted.origin))
+
+
+def _of_version(version: Candidate) -> _Model:
+    return _Model(name=version.reference, path=version.path, version=version)
+
+
+def _path(job: Job, wanted: Reference) -> Path:
+    """Return where a model lies in the workspace; it is pulled where DVC tracks it and it is not here.
 
     :raises UsageError: it is not there, or leads out of the workspace.
     """
-    if wanted.kind == "version":
-        raise UsageError(
-            f"`{wanted.text}` ({wanted.origin}) is a version in a registry, and no registry is set up.",
-            "Name a path.",
-        )
     path = job.project / wanted.text
     tracked = dvc.outputs(job.project) if dvc.is_repository(job.project) else []
     if dvc.covers(tracked, wanted.text) and not path.exists():
@@ -127,11 +151,21 @@ def resolve(job: Job, wanted: Reference) -> Path:
     return path
 
 
-def _baseline(job: Job) -> Reference | None:
+def _baseline(job: Job, candidate: _Model) -> _Model | None:
+    """Return what the candidate is compared with: what was asked for, else what holds the stage `alias`."""
     asked = job.inputs.baseline
     if asked == "none":
         return None
-    return reference.find(asked, job.event, None, input_name="baseline")
+    if asked:
+        return _find(job, reference.parse(asked, "the input `baseline`"))
+    if not (candidate.version or job.inputs.registry or (job.policy and job.policy.registry)):
+        return None
+    from cml_action.promotion.candidate import fetch_holder
+
+    holder = fetch_holder(job, candidate.version)
+    if holder is None:
+        job.log.line(f"No version holds `{job.inputs.alias}` yet: the candidate is compared with nothing.")
+    return _of_version(holder) if holder else None
 
 
 def _spec(job: Job, policy: ModelPolicy | None, path: Path) -> ModelSpec:
@@ -161,14 +195,16 @@ def _changed(side: str, path: Path) -> Check:
     )
 
 
-def _report(job: Job, wanted: Reference, before: Reference | None, found: Found, wishes: Demanded) -> Report:
+def _report(job: Job, candidate: _Model, before: _Model | None, found: Found, wishes: Demanded) -> Report:
     report = Report(checks=tuple(found.checks), sections=describe.sections(found, wishes.limits))
     verb = {"pass": "may", "warn": "may", "fail": "must not"}[report.verdict]
     doubt = ", with warnings" if report.verdict == "warn" else ""
     if before is not None:
-        said = Text.of(Code(wanted.text), f" {verb} replace ", Code(before.text), f"{doubt}.")
+        said = Text.of(Code(candidate.name), f" {verb} replace ", Code(before.name), f"{doubt}.")
     else:
-        said = Text.of(Code(wanted.text), f" {verb} go to production{doubt}. It was compared with nothing.")
+        said = Text.of(
+            Code(candidate.name), f" {verb} go to production{doubt}. It was compared with nothing."
+        )
     return Report(summary=(said, *_event(job))) + report + Report(facts={"gate": describe.facts(found)})
 
 

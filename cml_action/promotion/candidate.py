@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cml_action.errors import UsageError
-from cml_action.promotion.target import open_target
+from cml_action.promotion.target import open_target, stage_of
 from cml_action.registry.fetch import Fetched, fetch
 from cml_action.registry.protocol import Kept
 
@@ -65,9 +65,13 @@ def fetch_candidate(job: Job, named: str = "", origin: str = "The input `model`"
     return Candidate(registry=target.registry, fetched=fetch(target.registry, version, job.private))
 
 
-def fetch_holder(job: Job) -> Candidate | None:
-    """Fetch the version that holds the stage of the input `alias`; None where none does."""
-    target, _ = open_target(job)
+def fetch_holder(job: Job, beside: Candidate | None = None) -> Candidate | None:
+    """Fetch the version that holds the stage of the input `alias`; None where none does.
+
+    :param beside: the candidate, whose collection counts where no other is named.
+    """
+    own = beside.fetched.version.collection if beside else ""
+    target = stage_of(job, own, f"`{beside.reference}`" if beside else "")
     stage = target.registry.look(target.collection, target.alias)
     if stage.holder is None:
         return None

@@ -66,9 +66,8 @@ def _from_file(job: Job) -> Evidence | None:
     if not asked:
         return None
     # The gate leaves its file in the runner's temporary folder, where reports are, and not in the workspace.
-    reports = job.reports.parent
     path = (job.project / asked).resolve()
-    if not path.is_relative_to(reports.resolve()):
+    if not path.is_relative_to(job.reports.parent.resolve()) or not path.is_file():
         path = inside(job.project, asked, input_name="evidence", root=job.workspace)
     return read_file(path, shown_as=path.name)
 

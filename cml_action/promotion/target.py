@@ -61,10 +61,22 @@ def open_target(job: Job, named: str = "", origin: str = "") -> tuple[Target, Wa
     :param origin: who named it, in words.
     :raises UsageError: no collection is named, two are, or the alias is no stage.
     """
-    section = job.policy.registry if job.policy else None
-    backend = job.inputs.registry or (section and section.backend) or "git"
     parts, origin = _parts(job, named, origin) if named else _named(job)
     own, wanted = parts or ("", "")
+    target = stage_of(job, own, origin)
+    if parts:
+        return target, Wanted(name=wanted, origin=origin)
+    return target, _unnamed(job, target)
+
+
+def stage_of(job: Job, own: str = "", origin: str = "") -> Target:
+    """Return the stage that the input `alias` names.
+
+    :param own: the collection that a model was named with, `origin` says by whom; empty where by nobody.
+    :raises UsageError: no collection is named, two are, or the alias is no stage.
+    """
+    section = job.policy.registry if job.policy else None
+    backend = job.inputs.registry or (section and section.backend) or "git"
     collection = job.inputs.collection or (section and section.collection) or own
     if not collection:
         raise UsageError(
@@ -84,15 +96,12 @@ def open_target(job: Job, named: str = "", origin: str = "") -> tuple[Target, Wa
             f"{suggestion(job.inputs.alias, stages)}",
             f"The stages of `cml.yaml` are {', '.join(f'`{each}`' for each in stages)}.",
         )
-    target = Target(
+    return Target(
         registry=open_registry(backend, surroundings(job)),
         collection=collection,
         alias=job.inputs.alias,
         stages=stages,
     )
-    if parts:
-        return target, Wanted(name=wanted, origin=origin)
-    return target, _unnamed(job, target)
 
 
 def surroundings(job: Job) -> Surroundings:

@@ -14,10 +14,10 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, ClassVar
 
 from cml_action.errors import UsageError, suggestion
+from cml_action.registry import gittags
 from cml_action.registry.history import gaps
 from cml_action.registry.kept import read_kept, to_text
 from cml_action.registry.protocol import (
@@ -28,11 +28,10 @@ from cml_action.registry.protocol import (
     Stage,
     Version,
     moved,
-    read_move,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from cml_action.registry.gitfiles import Files
@@ -42,37 +41,6 @@ _SEMVER = re.compile(r"v?(\d+\.\d+\.\d+.*)")
 _DIGEST = re.compile(r"(sha256|md5|git):([0-9a-f]+(\.dir)?)")
 _EVIDENCE = "refs/cml-action/evidence"
 _PAGE = 100
-_FORMAT = "%00".join(
-    f"%({each})"
-    for each in (
-        "refname",
-        "objecttype",
-        "objectname",
-        "*objectname",
-        "taggername",
-        "taggerdate:unix",
-        "contents",
-    )
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Tag:
-    """One tag; `number` is 0 where its name has none, `time` 0 where it is a lightweight one."""
-
-    name: str
-    object: str
-    commit: str
-    who: str
-    time: int
-    message: str
-    version: str
-    cancels: bool
-    number: int
-
-    @property
-    def annotated(self) -> bool:
-        return bool(self.time)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,9 +69,13 @@ class GitRegistry:
 
     def look(self, collection: str, alias: str) -> Stage:
         """Read the tags of one stage."""
-        stem = f"{_tag(collection)}#{_checked(alias, 'alias')}"
+        stem = f"{gittags.tag_name(collection)}#{gittags.checked(alias, 'alias')}"
         self.remote.fetch(f"refs/tags/{stem}*")
-        tags = [each for each in self._tags(f"refs/tags/{stem}") if _names(each.name, stage=alias)]
+        tags = [
+            each
+            for each in gittags.read_tags(self.remote, f"refs/tags/{stem}")
+            if gittags.is_about(each.name, stage=alias)
+        ]
         annotated = sorted((each for each in tags if each.annotated), key=lambda tag: (tag.time, tag.number))
         doubts = [
             f"The tag `{each.name}` has no author and no time: GTO does not count it."
@@ -111,17 +83,21 @@ class GitRegistry:
             if not each.annotated
         ]
         names = (
-            self._names_by_commit(collection) if any(not _record(each, alias) for each in annotated) else {}
+            self._names_by_commit(collection)
+            if any(not gittags.record(each, alias) for each in annotated)
+            else {}
         )
         moves: list[Move] = []
         for tag in annotated:
-            move = _record(tag, alias)
+            move = gittags.record(tag, alias)
             if move is None:
                 if '"number"' in tag.message:
                     doubts.append(f"The record in the tag `{tag.name}` was edited by hand and is not read.")
-                move = _outside(tag, alias, names.get(tag.commit, ""), moves[-1].version if moves else "")
+                move = gittags.outside(
+                    tag, alias, names.get(tag.commit, ""), moves[-1].version if moves else ""
+                )
             moves.append(move)
-        holder = _holder(collection, annotated, moves)
+        holder = gittags.holder(collection, annotated, moves)
         return Stage(
             collection=collection,
             alias=alias,
@@ -142,15 +118,15 @@ class GitRegistry:
         if now.seen != stage.seen:
             raise moved(now)
         version = self._version(stage.collection, move.version)
-        at = max(int(time.time()), *(_seconds(each.when) + 1 for each in now.moves), 0)
-        name = f"{_tag(stage.collection)}#{stage.alias}#{move.number}"
+        at = max(int(time.time()), *(gittags.seconds(each.when) + 1 for each in now.moves), 0)
+        name = f"{gittags.tag_name(stage.collection)}#{stage.alias}#{move.number}"
         made = self._make_tag(name, version.revision, move, at)
         taken = self.remote.push(f"{made}:refs/tags/{name}", leases=(f"refs/tags/{name}:",))
         if taken:
             now = self.look(stage.collection, stage.alias)
             if made not in now.seen:  # else an answer was lost, and the tag is ours
                 raise moved(now)
-        done = replace(move, when=_moment(at))
+        done = replace(move, when=gittags.moment(at))
         return replace(
             stage, holder=version, moves=(*stage.moves, done), next=move.number + 1, seen=stage.seen | {made}
         )
@@ -159,7 +135,7 @@ class GitRegistry:
         """Yield the versions by their number; the list of names is one answer of the server."""
         from gto.versions import SemVer
 
-        stem = f"refs/tags/{_tag(collection)}@"
+        stem = f"refs/tags/{gittags.tag_name(collection)}@"
         commits = {
             name.removesuffix("^{}"): found for name, found in self.remote.names() if name.startswith(stem)
         }
@@ -182,16 +158,15 @@ class GitRegistry:
 
     def evidence(self, version: Version) -> Kept | None:
         """Read what lies beside the version's tag."""
-        found = self._evidence(f"{_EVIDENCE}/{_tag(version.collection)}/{version.name}/*")
+        found = self._evidence(f"{_EVIDENCE}/{gittags.tag_name(version.collection)}/{version.name}/*")
         kept = [read_kept(text, shown_as=name) for name, text in found]
         return max(kept, key=lambda each: each.evidence.started, default=None)
 
     def keep_evidence(self, version: Version, kept: Kept) -> None:
         """Put a file beside the version's tag, in place of one about the same files."""
         made = self.remote.git("hash-object", "-w", "--stdin", given=to_text(kept).encode())
-        name = (
-            f"{_EVIDENCE}/{_tag(version.collection)}/{version.name}/{kept.evidence.digest.partition(':')[2]}"
-        )
+        name = f"{_EVIDENCE}/{gittags.tag_name(version.collection)}/{version.name}/"
+        name += kept.evidence.digest.partition(":")[2]
         for _ in range(5):
             self.remote.fetch(f"{name}*")
             before = self.remote.git("rev-parse", "--verify", "--quiet", name, missing=True)
@@ -207,9 +182,13 @@ class GitRegistry:
 
     def _version(self, collection: str, name: str) -> Version:
         """Return a version with its commit, and no more."""
-        tag = f"{_tag(collection)}@{name}"
+        tag = f"{gittags.tag_name(collection)}@{name}"
         self.remote.fetch(f"refs/tags/{tag}*", whole=True)
-        found = [each for each in self._tags(f"refs/tags/{tag}") if _names(each.name, version=name)]
+        found = [
+            each
+            for each in gittags.read_tags(self.remote, f"refs/tags/{tag}")
+            if gittags.is_about(each.name, version=name)
+        ]
         last = max(found, key=lambda each: (each.time, each.number), default=None)
         if last is None or last.cancels:
             raise self._no_version(collection, name, deleted=last is not None)
@@ -218,7 +197,7 @@ class GitRegistry:
             collection=collection,
             name=name,
             revision=made.commit,
-            created=_moment(made.time) if made.time else "",
+            created=gittags.moment(made.time) if made.time else "",
         )
 
     def _complete(self, version: Version) -> Version:
@@ -227,7 +206,7 @@ class GitRegistry:
 
     def _with_digest(self, collection: str, wanted: str) -> Version:
         if wanted.startswith("sha256:"):
-            stem = f"{_EVIDENCE}/{_tag(collection)}/"
+            stem = f"{_EVIDENCE}/{gittags.tag_name(collection)}/"
             found = self._evidence(f"{stem}*/{wanted.partition(':')[2]}")
             names = sorted({name.removeprefix(stem).partition("/")[0] for name, _ in found})
         else:
@@ -244,42 +223,16 @@ class GitRegistry:
             )
         return self._complete(self._version(collection, names[0]))
 
-    def _tags(self, stem: str) -> list[_Tag]:
-        from gto.constants import Action
-        from gto.tag import parse_name
-
-        found = []
-        for line in self.remote.git("for-each-ref", f"--format={_FORMAT}%01", "refs/tags").split("\x01"):
-            name, kind, made, target, who, when, message = [*line.strip("\n").split("\0", 6), *[""] * 7][:7]
-            parsed = parse_name(name.removeprefix("refs/tags/"), raise_on_fail=False)
-            if not name.startswith(stem) or not parsed:
-                continue
-            annotated = kind == "tag"
-            found.append(
-                _Tag(
-                    name=name.removeprefix("refs/tags/"),
-                    object=made,
-                    commit=target if annotated else made,
-                    who=who,
-                    time=int(when or 0) if annotated else 0,
-                    message=message,
-                    version=parsed.get("version") or "",
-                    cancels=parsed["action"] in (Action.DEREGISTER, Action.UNASSIGN),
-                    number=parsed.get("counter") or 0,
-                )
-            )
-        return found
-
     def _make_tag(self, name: str, commit: str, move: Move, at: int) -> str:
         words = f"{move.kind.capitalize()} {move.version} to {move.alias} (before: {move.previous or 'none'})"
         who = re.sub(r"[<>\n\0]", "", move.who) or "cml-action"
-        record = replace(move, when=_moment(at)).to_json()
+        record = replace(move, when=gittags.moment(at)).to_json()
         head = f"object {commit}\ntype commit\ntag {name}\ntagger {who} <{self.email}> {at} +0000"
         text = f"{head}\n\n{words}\n\n{record}\n"
         return self.remote.git("mktag", given=text.encode())
 
     def _names_by_commit(self, collection: str) -> dict[str, str]:
-        stem = f"refs/tags/{_tag(collection)}@"
+        stem = f"refs/tags/{gittags.tag_name(collection)}@"
         return {
             found: name.removeprefix(stem).removesuffix("^{}")
             for name, found in self.remote.names()
@@ -302,7 +255,7 @@ class GitRegistry:
 
     def _nobody(self, collection: str, alias: str) -> NotThereError:
         names = [name for name, _ in self.remote.names()]
-        stem = f"refs/tags/{_tag(collection)}"
+        stem = f"refs/tags/{gittags.tag_name(collection)}"
         if not any(name.startswith((f"{stem}@", f"{stem}#")) for name in names):
             return self._no_collection(collection)
         held = sorted(
@@ -325,82 +278,8 @@ class GitRegistry:
         )
 
 
-def _tag(collection: str) -> str:
-    from gto.constants import fullname_re, name_to_tag
-
-    if not fullname_re.fullmatch(collection):
-        raise UsageError(
-            f"`{collection}` cannot be a model's name in Git: letters, digits, `-`, `_` and `/` can.",
-            "Correct the input `collection` or `model`.",
-        )
-    return str(name_to_tag(collection))
-
-
-def _checked(alias: str, name: str) -> str:
-    from gto.constants import check_string_is_valid
-
-    if not check_string_is_valid(alias):
-        raise UsageError(
-            f"The input `{name}` is `{alias}`; a stage in Git is made of letters, digits, `-`, `_` and `/`."
-        )
-    return alias
-
-
-def _names(tag: str, *, stage: str = "", version: str = "") -> bool:
-    from gto.tag import parse_name
-
-    parsed = parse_name(tag)
-    return (parsed.get("stage") or "") == stage and (parsed.get("version") or "") == version
-
-
-def _record(tag: _Tag, alias: str) -> Move | None:
-    """Return the record in a tag's message, where it is about this very tag."""
-    line = tag.message.strip().rpartition("\n")[2]
-    move = read_move(line)
-    return move if move and (move.number, move.alias) == (tag.number, alias) and not tag.cancels else None
-
-
-def _outside(tag: _Tag, alias: str, version: str, before: str) -> Move:
-    return Move(
-        number=tag.number,
-        alias=alias,
-        version="" if tag.cancels else version,
-        previous=before,
-        kind="outside",
-        who=tag.who,
-        when=_moment(tag.time),
-        why=tag.message.strip().partition("\n")[0],
-    )
-
-
-def _holder(collection: str, tags: Sequence[_Tag], moves: Sequence[Move]) -> Version | None:
-    """Return the version that GTO shows: the last that was assigned and not taken away again."""
-    active: dict[str, Move] = {}
-    for tag, move in zip(tags, moves, strict=True):
-        active.pop(tag.commit, None)
-        if not tag.cancels:
-            active[tag.commit] = move
-    if not active:
-        return None
-    commit, move = list(active.items())[-1]
-    return Version(
-        collection=collection, name=move.version or commit, revision=commit, digest=move.source_digest
-    )
-
-
 def _moved_evidence(version: Version) -> MovedError:
     return MovedError(
         f"Other jobs keep evidence beside `{version.reference}` all the time; ours found no moment between.",
         "Run the gate again; it may be set to run twice at once.",
     )
-
-
-def _moment(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _seconds(moment: str) -> int:
-    try:
-        return int(datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp())
-    except ValueError:
-        return 0

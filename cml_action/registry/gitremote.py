@@ -152,6 +152,7 @@ class GitRemote:
 
     def fault(self, said: str, doing: str) -> CmlActionError:
         """Return what git said as an error of ours."""
+        said = said.replace(self.url, self.name)  # the address may carry a token
         text = " ".join(said.split())
         for pattern, kind, why, fix in _FAULTS:
             if found := re.search(pattern, text):

@@ -12,7 +12,7 @@ import pytest
 
 from tests.services.act import ROOT, Run, run_workflow
 from tests.services.githttp import git
-from tests.services.promotion import Promotion
+from tests.services.promotion import POLICY, Promotion
 from tests.services.registries import GitWorld
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def dispatch(
 def test_a_version_is_promoted_and_rolled_back_and_gto_shows_the_same(
     promotion: Promotion, action: Path, user_python: Path, tmp_path: Path
 ) -> None:
+    promotion.policy(f"{POLICY}registry:\n  collection: mnist\n  stages: [production]\n")
     first, second = promotion.version("one"), promotion.version("two")
     promotion.step("promote", model=f"mnist:{first}")
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.test_registry import take
 from tests.services.killer import EVERYWHERE, Killer
 from tests.services.promotion import Promotion
 from tests.services.proxy import Proxy, running_proxy
+from tests.services.race import take
 from tests.services.registries import GitWorld, MlflowWorld
 from tests.services.runner import step_environment
 

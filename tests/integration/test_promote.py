@@ -309,6 +309,10 @@ def test_a_person_approves_by_merging_one_line(promotion: Promotion) -> None:
         ({"model": "mnist:v9.9.9"}, "There is no version v9.9.9 of `mnist`"),
         ({"model": "other:v1.0.0"}, "names a model of `other`, and promotion happens in `mnist`"),
         ({"model": "$(touch x)"}, "which is no version in a registry"),
+        (
+            {"model": "mnist:v1.0.0", "evidence": "nowhere.json"},
+            "`nowhere.json` (input `evidence`) is not there",
+        ),
         ({}, "Nothing says which version shall be promoted"),
         ({"model": "v1.0.0", "collection": "a b"}, "cannot be a model's name in Git"),
     ],

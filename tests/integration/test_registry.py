@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,24 +9,13 @@ import pytest
 from cml_action.errors import OutsideError, UsageError
 from cml_action.model.verdict import Evidence
 from cml_action.registry.fetch import fetch
-from cml_action.registry.protocol import Kept, Move, MovedError, NotThereError, Registry, Stage
+from cml_action.registry.protocol import Kept, MovedError, NotThereError
+from tests.services.race import race, take
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.services.registries import World
-
-
-def take(registry: Registry, stage: Stage, version: str, **more: str) -> Stage:
-    """Let a version take a stage, as `promote` does."""
-    move = Move(
-        number=stage.next,
-        alias=stage.alias,
-        version=version,
-        previous=stage.holder.name if stage.holder else "",
-        **{"who": "ada", "when": "2026-11-01T10:00:00Z", **more},  # type: ignore[arg-type]
-    )
-    return registry.move(stage, move)
 
 
 def test_a_version_is_found_by_its_number_and_by_an_alias(world: World) -> None:
@@ -156,23 +144,7 @@ def test_whoever_looked_before_another_moved_is_told_who_holds_it(world: World) 
 def test_of_jobs_that_move_at_once_exactly_one_wins_each_time_and_none_is_lost(world: World) -> None:
     versions = [world.add({"model.bin": "one"}), world.add({"model.bin": "two"})]
     for at in range(4):
-        racers = [world.open() for _ in versions]
-        looked = [each.look(world.collection, "production") for each in racers]
-        barrier, won = threading.Barrier(len(racers)), []
-
-        def race(at: int, racers: list[Registry] = racers, looked: list[Stage] = looked) -> None:
-            barrier.wait()  # noqa: B023 -- joined below
-            try:
-                take(racers[at], looked[at], versions[at])
-                won.append(versions[at])  # noqa: B023 -- joined below
-            except MovedError:
-                pass
-
-        threads = [threading.Thread(target=race, args=(each,)) for each in range(len(racers))]
-        for each in threads:
-            each.start()
-        for each in threads:
-            each.join()
+        won = race(world, "production", versions)
         stage = world.open().look(world.collection, "production")
         assert len(won) == 1
         assert stage.holder

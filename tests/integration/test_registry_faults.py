@@ -8,8 +8,9 @@ import pytest
 
 from cml_action.errors import CmlActionError, OutsideError
 from cml_action.registry.protocol import MovedError, RefusedError, Registry
-from tests.integration.test_registry import evidence, take
+from tests.integration.test_registry import evidence
 from tests.services.proxy import Fault, Proxy, running_proxy
+from tests.services.race import take
 from tests.services.registries import GitWorld, MlflowWorld, World
 
 if TYPE_CHECKING:

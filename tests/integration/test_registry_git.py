@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.test_registry import take
 from tests.services.githttp import git
 from tests.services.projects import new_project, run
+from tests.services.race import take
 from tests.services.registries import GitWorld
 
 if TYPE_CHECKING:
