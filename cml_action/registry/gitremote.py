@@ -224,8 +224,10 @@ _FAULTS: tuple[tuple[str, type[CmlActionError], str, str], ...] = (
         "Check the remote's address and the proxy settings; then run the job again.",
     ),
     (
-        r"not valid: is this a git repository|invalid server response|expected flush"
-        r"|bad line length|protocol error",
+        (
+            r"not valid: is this a git repository|invalid server response|expected flush"
+            r"|bad line length|protocol error"
+        ),
         OutsideError,
         "the server answers with something that is not Git's protocol, such as a page for people",
         "Check the remote's address and the proxy settings; then run the job again.",
