@@ -218,8 +218,14 @@ _FAULTS: tuple[tuple[str, type[CmlActionError], str, str], ...] = (
         "Check the remote `origin` and `github-token`.",
     ),
     (
+        r"remote ref HEAD",
+        OutsideError,
+        "there is no branch: the repository is empty, or a page for people answers instead of it",
+        "Check the remote's address and the proxy settings; then run the job again.",
+    ),
+    (
         (
-            r"not valid: is this a git repository|remote ref HEAD|invalid server response|expected flush"
+            r"not valid: is this a git repository|invalid server response|expected flush"
             r"|bad line length|protocol error"
         ),
         OutsideError,

@@ -29,8 +29,8 @@ def test_a_version_is_found_by_its_number_and_by_an_alias(world: World) -> None:
 
 
 def test_an_alias_that_does_not_exist_is_answered_with_those_that_do(world: World) -> None:
-    registry = world.open()
-    take(registry, registry.look(world.collection, "production"), world.add({"model.bin": "one"}))
+    version, registry = world.add({"model.bin": "one"}), world.open()
+    take(registry, registry.look(world.collection, "production"), version)
     with pytest.raises(NotThereError) as caught:
         registry.find(world.collection, "producton")
     assert "Did you mean `production`?" in str(caught.value)

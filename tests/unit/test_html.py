@@ -106,7 +106,7 @@ def test_result_json_holds_every_check_and_the_promised_names() -> None:
     assert list(found)[:7] == ["schema", "verdict", "modes", "subject", "checks", "model", "timings"]
     assert (found["schema"], found["verdict"], found["timings"]) == (1, "fail", {"stats": 0.812})
     assert list(found["checks"][0]) == [
-        "id", "status", "title", "message", "value", "limit", "baseline", "path", "line"
+        "id", "status", "title", "message", "value", "limit", "baseline", "path", "line", "unit", "details"
     ]  # fmt: skip
 
 
