@@ -1,86 +1,46 @@
-"""Build a small project whose data changes, and run `pull, stats` on it as a user would.
+"""The Action's main jobs on small projects, as users would run them: `make demo`.
 
-The data set is the UCI wine data that scikit-learn ships: 178 wines of three cultivars, 13 measurements each.
-The project's first commit holds four fifths of it. The second adds the others, and a filter that somebody
-thought harmless: it drops the wines with little proline, which are mostly of one cultivar.
+1. `data_demo.py`: `pull, stats` compares data with the commit before.
+2. `gate_demo.py`: three networks at the gate, two of which must not pass.
+3. `promote_demo.py`: a model is gated, promoted, replaced by a better one, and brought back.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
 import shutil
-import subprocess
 import sys
+import time
 from pathlib import Path
 
-from sklearn.datasets import load_wine
-
-SEED = 20
-LITTLE_PROLINE = 500
+import data_demo
+import gate_demo
+import promote_demo
 
 
 def main() -> int:
-    """Build the project, run the modes, and say where the report is."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", nargs="?", type=Path, default=Path("build/demo"))
-    folder = parser.parse_args().folder.resolve()
+    """Run all three, and say where their reports are; 0 where each ended as it should."""
+    began = time.monotonic()
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "build/demo").resolve()
     shutil.rmtree(folder, ignore_errors=True)
-    origin, checkout = folder / "origin", folder / "checkout"
-    print(f"Building a project with two commits in {folder} …", flush=True)
-    build(origin, folder / "remote")
-    # A fresh clone, as a runner has it: the data is not there until it is pulled.
-    git(folder, "clone", "--quiet", str(origin), str(checkout))
-    command = [sys.executable, "-m", "cml_action", "run", "pull, stats", "--label", "cultivar"]
-    print(f"\n$ cml-action {' '.join(command[3:4])} 'pull, stats' --label cultivar", flush=True)
-    environ = {
-        name: value for name, value in os.environ.items() if not name.startswith(("GITHUB_", "RUNNER_"))
-    }
-    return subprocess.run(command, cwd=checkout, check=False, env=environ).returncode  # noqa: S603 -- a fixed list
+    data, gate, promotion = (folder / name for name in ("data", "gate", "promotion"))
+    title("1. A pull request changes the data")
+    codes = [data_demo.demo(data)]
+    title("2. A model is better or worse, faster or slower than the one in production")
+    gate_demo.build(gate)
+    codes.append(gate_demo.demo(gate))
+    title("3. A model goes to production, and back")
+    codes.append(promote_demo.demo(promotion))
+    print(f"\nDone in {time.monotonic() - began:.0f} s. Reports to look at:")
+    print(f"  {data / 'checkout' / 'cml-report' / 'report.html'}")
+    for name in ("candidate", "slower", "worse"):
+        print(f"  {gate / 'reports' / name}.html")
+    print(f"  {promotion / 'project' / 'cml-report' / 'report.html'}")
+    return int(any(codes))
 
 
-def build(project: Path, remote: Path) -> None:
-    """Make a Git repository with DVC, a remote in a folder, and two commits whose data differ."""
-    project.mkdir(parents=True)
-    git(project, "init", "--quiet", "--initial-branch=main")
-    dvc(project, "init", "--quiet")
-    dvc(project, "remote", "add", "--quiet", "--default", "storage", str(remote))
-    wines = load_wine(as_frame=True).frame.sample(frac=1, random_state=SEED)
-    wines.insert(0, "cultivar", wines.pop("target").map({0: "Barolo", 1: "Grignolino", 2: "Barbera"}))
-    first = wines.iloc[: len(wines) * 4 // 5]
-    commit(project, first, "Measure the first wines")
-    commit(project, wines[wines["proline"] >= LITTLE_PROLINE], "Add the other wines, drop what looks odd")
-
-
-def commit(project: Path, frame: object, message: str) -> None:
-    """Write the table, track it with DVC, push it to the remote and commit its hash."""
-    path = project / "data" / "wines.csv"
-    path.parent.mkdir(exist_ok=True)
-    frame.to_csv(path, index=False)  # type: ignore[attr-defined]
-    dvc(project, "add", "--quiet", "data/wines.csv")
-    dvc(project, "push", "--quiet")
-    git(project, "add", "--all")
-    git(
-        project,
-        "-c",
-        "user.name=Demo",
-        "-c",
-        "user.email=demo@example.com",
-        "commit",
-        "--quiet",
-        "-m",
-        message,
-    )
-
-
-def git(folder: Path, *words: str) -> None:
-    """Run git."""
-    subprocess.run(["git", *words], cwd=folder, check=True)  # noqa: S603, S607 -- a fixed list
-
-
-def dvc(folder: Path, *words: str) -> None:
-    """Run DVC of this environment."""
-    subprocess.run([sys.executable, "-m", "dvc", *words], cwd=folder, check=True)  # noqa: S603 -- a fixed list
+def title(text: str) -> None:
+    """Head what follows."""
+    print(f"\n{text}\n{'=' * len(text)}", flush=True)
 
 
 if __name__ == "__main__":

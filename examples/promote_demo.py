@@ -1,4 +1,4 @@
-"""Promote a model on the Git registry, promote a better one, roll back, and show the record.
+"""Gate and promote a model on the Git registry, then a better one, roll back, and show the record.
 
 Everything lies in one folder: a project, and a bare repository that stands for its remote. The model is a
 logistic regression on scikit-learn's digits, saved as JSON.
@@ -11,25 +11,35 @@ import os
 import shutil
 import subprocess
 import sys
-from datetime import datetime, timezone
 from pathlib import Path
 
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
-from cml_action.model.digest import digest
-from cml_action.model.verdict import Evidence, policy_digest
-from cml_action.policy import load
-
 POLICY = """\
 model:
   path: model.json
+  loader: serve:load
+  input: {shape: [1, 64], dtype: float32, range: [0, 1]}
+  threads: 1
   gates:
     - {measure: size, max: 1 MB}
 registry:
   backend: git
   collection: digits
   stages: [production]
+"""
+SERVE = """\
+import json
+
+import numpy as np
+
+
+def load(path):
+    with open(path) as file:
+        model = json.load(file)
+    weights, bias = np.array(model["weights"]).T, np.array(model["bias"])
+    return lambda pixels: (pixels @ weights + bias).argmax(axis=1)
 """
 WHO = ("-c", "user.name=Demo", "-c", "user.email=demo@example.com")
 
@@ -38,6 +48,11 @@ def main() -> int:
     """Build the project in a folder, and do it all."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "build/promote-demo").resolve()
     shutil.rmtree(folder, ignore_errors=True)
+    return demo(folder)
+
+
+def demo(folder: Path) -> int:
+    """Promote twice, and get back; 0 where production ends with the first version."""
     project = build(folder)
     for rows in (200, 1500):
         version = train(project, rows)
@@ -55,7 +70,8 @@ def build(folder: Path) -> Path:
     git(project, "init", "--quiet", "--initial-branch=main")
     git(project, "remote", "add", "origin", str(folder / "registry.git"))
     (project / "cml.yaml").write_text(POLICY, encoding="utf-8")
-    (project / ".gitignore").write_text("cml-report/\nverdict.json\n", encoding="utf-8")
+    (project / "serve.py").write_text(SERVE, encoding="utf-8")
+    (project / ".gitignore").write_text("cml-report/\n__pycache__/\n", encoding="utf-8")
     return project
 
 
@@ -81,17 +97,9 @@ def train(project: Path, rows: int) -> str:
 
 
 def promote(project: Path, version: str) -> None:
-    """Leave what a gate leaves, and promote on it."""
-    policy = load(project / "cml.yaml", "cml.yaml", required=True).model
-    evidence = Evidence(
-        verdict="pass",
-        reference=f"digits:{version}",
-        digest=digest(project / "model.json"),
-        policy_digest=policy_digest(policy, ()),
-        started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-    )
-    (project / "verdict.json").write_text(evidence.to_json(), encoding="utf-8")
-    command(project, "promote", f"digits:{version}", "--evidence", "verdict.json")
+    """Gate a version beside the one in production, and promote it on the verdict that the gate keeps."""
+    command(project, "gate", f"digits:{version}", "--python", sys.executable)
+    command(project, "promote", f"digits:{version}")
 
 
 def command(project: Path, *words: str) -> None:
