@@ -20,8 +20,8 @@ Clock = Callable[[Callable[..., Any], Tuple[Any, ...], Dict[str, Any], int], Lis
 def uncollected() -> Iterator[None]:
     """Keep Python's garbage collector away, as `timeit` does.
 
-    What is there is frozen: a collection of all that scikit-learn or PyTorch brought takes a tenth of a second,
-    and there is one before each block.
+    What is there is frozen: a collection of all that scikit-learn or PyTorch brought takes a tenth of a
+    second, and there is one before each block.
     """
     gc.collect()
     gc.freeze()
