@@ -1,4 +1,4 @@
-# The Action in a container, with every family installed: `uses: org/cml-action/docker@v1`.
+# The Action in a container, with every family installed but PyTorch: `uses: org/cml-action/docker@v1`.
 FROM python:3.12-slim
 
 # Any git of the distribution will do, and pinned ones disappear from its index.
@@ -15,8 +15,8 @@ RUN git config --system --add safe.directory '*'
 COPY requirements/*.txt /app/requirements/
 RUN python -m pip install --no-cache-dir --no-compile --target /tmp/uv --require-hashes \
         --requirement /app/requirements/uv.txt \
-    && set -- && for family in base pull stats s3 gs azure gdrive ssh webdav; do \
-        set -- "$@" --requirement "/app/requirements/$family.txt"; done \
+    && set -- && for list in /app/requirements/*.txt; do case "$list" in \
+        */dev.txt|*/uv.txt|*/torch.txt) ;; *) set -- "$@" --requirement "$list" ;; esac; done \
     && /tmp/uv/bin/uv pip install --no-cache --python "$(command -v python)" --break-system-packages \
         --require-hashes --no-deps --only-binary :all: --compile-bytecode "$@" \
     && rm -rf /tmp/uv

@@ -6,8 +6,10 @@ import base64
 import io
 import os
 import re
+import shutil
 import subprocess
 import tarfile
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from cml_action.errors import OutsideError, UsageError
@@ -117,6 +119,27 @@ def configure(folder: Path, *words: str) -> None:
             f"`git config {next(word for word in words if not word.startswith('--'))}` failed.",
             "Check that the clone's `.git/config` can be written.",
         )
+
+
+def configure_secret(folder: Path, key: str, value: str) -> None:
+    """Add a value to the clone's configuration that no list of processes may show.
+
+    Git takes values from its arguments alone: so it writes a mark, which is then replaced in its file, as
+    `actions/checkout` does.
+    """
+    mark = f"mark-{token_hex(16)}"
+    configure(folder, "--add", key, mark)
+    path = folder / (_ask(folder, "rev-parse", "--git-path", "config") or ".git/config")
+    part = path.with_name("config.cml-action")
+    try:
+        shutil.copy(path, part)  # its rights as well
+        part.write_text(path.read_text(encoding="utf-8").replace(mark, value), encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise OutsideError(
+            f"`{path}` could not be written: {error.strerror}.", "Make it writable, then run again."
+        ) from None
 
 
 def fetch(folder: Path, *words: str) -> None:

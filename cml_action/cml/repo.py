@@ -40,7 +40,7 @@ def prepare(asked: Asked, environ: Mapping[str, str], log: Log) -> str:
     log.mask(word)
     key = f"http.{where.server_url}/.extraheader"
     git.configure(folder, "--replace-all", key, "")  # an empty one takes back those of other files
-    git.configure(folder, "--add", key, f"AUTHORIZATION: basic {word}")
+    git.configure_secret(folder, key, f"AUTHORIZATION: basic {word}")
     _fetch(folder, asked, log)
     return ""
 
