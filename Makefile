@@ -11,10 +11,14 @@ endif
 READY := .venv/ready-$(shell cat requirements/dev.txt requirements/uv.txt | cksum | tr ' ' -)
 WORKERS ?= 2
 
-.PHONY: test lint lock docs demo bench clean
+.PHONY: test test-slow lint lock docs demo bench clean
 
 test: $(READY)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow" $(ARGS)
+
+# What takes minutes: jobs that are killed at each of their calls to a server.
+test-slow: $(READY)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m slow $(ARGS)
 
 lint: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" .ci/lint

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _GOOGLE = "GOOGLE_APPLICATION_CREDENTIALS"
+#: How often AWS's client tries (boto3, "Configuration"). s3fs, above it, tries five times by itself; with the
+#: client's own five, an address that nobody listens at is given up after minutes.
+_ATTEMPTS = "AWS_MAX_ATTEMPTS"
 
 
 def prepared(environ: Mapping[str, str], private: Path) -> dict[str, str]:
@@ -24,9 +27,10 @@ def prepared(environ: Mapping[str, str], private: Path) -> dict[str, str]:
 
     :raises UsageError: where the value is neither a path nor a service account's JSON. It is not shown.
     """
+    changed = {} if _ATTEMPTS in environ else {_ATTEMPTS: "2"}
     given = environ.get(_GOOGLE, "").strip()
     if not given.startswith("{"):
-        return {}
+        return changed
     try:
         found = json.loads(given)
     except json.JSONDecodeError as error:
@@ -43,4 +47,4 @@ def prepared(environ: Mapping[str, str], private: Path) -> dict[str, str]:
         os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
     ) as stream:
         stream.write(given)
-    return {_GOOGLE: str(path)}
+    return {**changed, _GOOGLE: str(path)}

@@ -151,7 +151,7 @@ def test_a_dispatched_path_is_gated_and_one_that_is_an_attack_is_refused(project
         step = gate(project, ("repository_dispatch", {"client_payload": {"model_path": text}}))
         assert step.code == 2
         assert "`model_path` of the event" in step.log
-        assert "verdict-file" not in step.outputs
+        assert not step.outputs["verdict-file"]
         assert len(step.log) < 5_000
 
 
@@ -200,10 +200,10 @@ def test_production_that_is_broken_is_not_the_candidates_fault(project: Path) ->
     assert "set `baseline: none` to gate without it" in step.report
 
 
-def test_a_version_of_a_registry_without_one_says_what_to_do(project: Path) -> None:
+def test_a_version_without_a_registry_to_find_it_in_says_what_is_missing(project: Path) -> None:
     step = gate(project, model="team/mnist/net:v3")
     assert step.code == 2
-    assert "`team/mnist/net:v3` (the input `model`) is a version in a registry" in step.log
+    assert "The Git registry is the repository's remote `origin`" in step.log
 
 
 def test_no_model_at_all_says_what_to_do(tmp_path: Path) -> None:

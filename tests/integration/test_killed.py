@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 MOST_POINTS = 80
 
 
-@pytest.fixture(params=["git", pytest.param("mlflow", marks=pytest.mark.xdist_group("mlflow"))])
+@pytest.fixture(
+    params=["git", pytest.param("mlflow", marks=[pytest.mark.xdist_group("mlflow"), pytest.mark.slow])]
+)
 def doors(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Promotion, tuple[Proxy, ...]]]:
     """A promotion all of whose talk with the outside goes through proxies."""
     with running_proxy("http://127.0.0.1:9") as hub:
@@ -101,6 +103,7 @@ def test_a_rollback_that_is_run_again_goes_back_once(doors: tuple[Promotion, tup
     assert len(kill_everywhere(doors, "rollback", names)) >= 8
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("mlflow")
 def test_the_first_promotion_that_makes_the_record_in_mlflow(mlflow_url: str, tmp_path: Path) -> None:
     points = []

@@ -90,13 +90,20 @@ def test_googles_key_may_be_the_json_itself(tmp_path: Path) -> None:
     key = json.dumps({"type": "service_account", "private_key": "secret"})
     changed = prepared({"GOOGLE_APPLICATION_CREDENTIALS": key}, tmp_path)
     path = tmp_path / "google.json"
-    assert changed == {"GOOGLE_APPLICATION_CREDENTIALS": str(path)}
+    assert changed["GOOGLE_APPLICATION_CREDENTIALS"] == str(path)
     assert path.read_text() == key
     assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_googles_key_may_be_a_path(tmp_path: Path) -> None:
-    assert prepared({"GOOGLE_APPLICATION_CREDENTIALS": "/run/key.json"}, tmp_path) == {}
+    assert "GOOGLE_APPLICATION_CREDENTIALS" not in prepared(
+        {"GOOGLE_APPLICATION_CREDENTIALS": "/run/key.json"}, tmp_path
+    )
+
+
+def test_aws_is_asked_twice_where_the_user_says_nothing(tmp_path: Path) -> None:
+    assert prepared({}, tmp_path) == {"AWS_MAX_ATTEMPTS": "2"}
+    assert prepared({"AWS_MAX_ATTEMPTS": "7"}, tmp_path) == {}
 
 
 @pytest.mark.parametrize(

@@ -135,14 +135,14 @@ def test_a_model_that_calls_sys_exit_has_failed(fault: Callable[..., ModelFault]
 
 WRITERS = {
     "to every descriptor": (
-        'for fd in range(3, 64):\n    try: os.write(fd, b\'{"ns": [1, 1, 1], "other_s": 0}\\n\')\n'
+        'for fd in range(3, 1024):\n    try: os.write(fd, b\'{"ns": [1, 1, 1], "other_s": 0}\\n\')\n'
         "    except OSError: pass"
     ),
-    "half a line": "for fd in range(3, 64):\n    try: os.write(fd, b'x')\n    except OSError: pass",
-    "no text": "for fd in range(3, 64):\n    try: os.write(fd, bytes(range(256)))\n    except OSError: pass",
+    "half a line": "for fd in range(3, 1024):\n    try: os.write(fd, b'x')\n    except OSError: pass",
+    "no text": "for fd in range(3, 1024):\n    try: os.write(fd, bytes(range(256)))\n    except OSError: pass",
     "and closes it": (
-        'for fd in range(3, 64):\n    try: os.write(fd, b\'{"word": "0"}\\n\')\n    except OSError: pass\n'
-        "os.closerange(3, 64)\ntime.sleep(60)"
+        'for fd in range(3, 1024):\n    try: os.write(fd, b\'{"word": "0"}\\n\')\n    except OSError: pass\n'
+        "os.closerange(3, 1024)\ntime.sleep(60)"
     ),
 }
 
@@ -161,7 +161,7 @@ def test_what_is_written_between_two_questions_is_found(tmp_path: Path) -> None:
         "import threading\n"
         "def later():\n"
         "    time.sleep(0.3)\n"
-        "    for fd in range(3, 64):\n"
+        "    for fd in range(3, 1024):\n"
         "        try: os.write(fd, b'{}\\n')\n"
         "        except OSError: pass\n"
         "threading.Thread(target=later, daemon=True).start()"
