@@ -139,7 +139,9 @@ WRITERS = {
         "    except OSError: pass"
     ),
     "half a line": "for fd in range(3, 1024):\n    try: os.write(fd, b'x')\n    except OSError: pass",
-    "no text": "for fd in range(3, 1024):\n    try: os.write(fd, bytes(range(256)))\n    except OSError: pass",
+    "no text": (
+        "for fd in range(3, 1024):\n    try: os.write(fd, bytes(range(256)))\n    except OSError: pass"
+    ),
     "and closes it": (
         'for fd in range(3, 1024):\n    try: os.write(fd, b\'{"word": "0"}\\n\')\n    except OSError: pass\n'
         "os.closerange(3, 1024)\ntime.sleep(60)"
