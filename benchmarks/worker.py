@@ -45,10 +45,10 @@ def plain(model):
 
 
 def timer(model):
-    """The median of single calls: its blocks of many would hold the pauses of a busy machine, too."""
+    """The median over blocks; a single call of it would find the caches cold."""
     with torch.inference_mode():
         one = Timer("model(rows)", globals={"model": model, "rows": ROWS}, num_threads=1)
-        return {"s": statistics.median(one.timeit(1).median for _ in range(100))}
+        return {"s": one.blocked_autorange(min_run_time=0.1).median}
 '''
 
 
