@@ -74,7 +74,7 @@ def _from_file(job: Job) -> Evidence | None:
 
 def _gates(job: Job) -> Sequence[ModelGate]:
     """Return the gates of the input `gates`, which are part of what was demanded."""
-    given = getattr(job.inputs, "gates", "")
+    given = job.inputs.gates
     if not given:
         return ()
     from cml_action import policy
