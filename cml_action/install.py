@@ -21,8 +21,10 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import venv
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -248,8 +250,6 @@ def _install(home: Path, python: Path, lists: Sequence[Path], environ: Mapping[s
     uv, settings = _uv(home, lists[0].with_name("uv.txt"), clean)
     if not python.exists():
         venv.EnvBuilder(with_pip=False, symlinks=os.name != "nt").create(home / "env")
-    if "UV_CACHE_DIR" not in clean and not _has_cache(clean):
-        settings["UV_CACHE_DIR"] = str(home / "cache")
     _call(
         [
             *(str(uv), "pip", "install", "--quiet", "--python", str(python)),
@@ -265,42 +265,75 @@ def _install(home: Path, python: Path, lists: Sequence[Path], environ: Mapping[s
 
 
 def _uv(home: Path, lock: Path, environ: Mapping[str, str]) -> tuple[Path, dict[str, str]]:
-    """Return uv, installed by the user's pip into a folder of its own, and pip's settings as uv's."""
-    # `user` and `require-virtualenv` in pip's files would contradict `--target`.
-    settings = {
-        **environ,
-        "PIP_USER": "0",
-        "PIP_REQUIRE_VIRTUALENV": "0",
-        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-    }
+    """Return uv, unpacked into `home`, and what it needs to know: pip's settings of where packages are.
+
+    The user's pip fetches its wheel, and reads the index of all its releases for that, which takes longer
+    than all the rest: the wheel is kept in the user's cache. It is used only while its hash is a locked one.
+    """
+    settings = {**environ, "PIP_REQUIRE_VIRTUALENV": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     # The private interpreter, of which a launcher asks for more, has no pip; the one that it was made of has.
     python = (
         sys.executable if importlib.util.find_spec("pip") else getattr(sys, "_base_executable", "python3")
     )
     pip = [python, "-I", "-m", "pip"]
-    with ThreadPoolExecutor() as aside:  # pip needs a third of a second to list its settings
+    uv = home / ("uv.exe" if os.name == "nt" else "uv")
+    cache = _cache(environ, home)
+    with ThreadPoolExecutor() as aside:  # pip needs half a second to list its settings
         listing = aside.submit(_call, [*pip, "config", "list"], home, settings)
-        if not _find_uv(home):
-            flags = ["--no-deps", "--no-compile", "--require-hashes", "--only-binary", ":all:"]
-            target = ["--target", str(home / "uv"), "--requirement", str(lock)]
-            _call([*pip, "install", "--quiet", *flags, *target], home, settings)
+        if not uv.exists():
+            wheel = cache / f"uv-{_wheel_key(lock)}.whl"
+            if not _is_locked(wheel, lock):
+                _download(pip, lock, wheel, settings)
+            _unpack(wheel, uv)
         found = index_settings(listing.result())
-    uv = _find_uv(home)
-    if not uv:
-        raise OutsideError("pip installed uv, but its program is not there.", "Run the step again.")
-    return uv, found
+    return uv, {"UV_CACHE_DIR": str(home / "cache"), **found} if cache == home else found
 
 
-def _find_uv(home: Path) -> Path | None:
-    """Find uv's program: pip's `--target` names the folder by platform and version."""
-    found = shutil.which("uv", path=os.pathsep.join(str(home / "uv" / name) for name in ("bin", "Scripts")))
-    return Path(found) if found else None
+def _download(pip: Sequence[str], lock: Path, wheel: Path, settings: Mapping[str, str]) -> None:
+    """Have pip fetch the one wheel of the list that fits this machine."""
+    with tempfile.TemporaryDirectory(dir=wheel.parent, prefix="uv-") as folder:
+        flags = ["--no-deps", "--require-hashes", "--only-binary", ":all:"]
+        target = ["--dest", folder, "--requirement", str(lock)]
+        _call([*pip, "download", "--quiet", *flags, *target], Path(folder), settings)
+        for fetched in Path(folder).glob("*.whl"):
+            fetched.replace(wheel)
 
 
-def _has_cache(environ: Mapping[str, str]) -> bool:
-    """Say whether uv can make its cache; in a container's job the home is often another user's."""
-    home = Path(environ.get("XDG_CACHE_HOME") or environ.get("LOCALAPPDATA") or environ.get("HOME") or "")
-    return home.is_absolute() and os.access(home, os.W_OK)
+def _unpack(wheel: Path, program: Path) -> None:
+    """Take the program out of its wheel; the wheel format keeps it in `NAME-VERSION.data/scripts/`."""
+    passing = program.with_suffix(".passing")
+    with zipfile.ZipFile(wheel) as archive:
+        inside = next(name for name in archive.namelist() if name.endswith(f".data/scripts/{program.name}"))
+        with archive.open(inside) as source, passing.open("wb") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+    passing.chmod(0o755)
+    passing.replace(program)
+
+
+def _is_locked(wheel: Path, lock: Path) -> bool:
+    """Say whether a kept wheel is there, and is one of those that the list names."""
+    try:
+        found = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    except OSError:
+        return False
+    return f"sha256:{found}" in lock.read_text(encoding="utf-8")
+
+
+def _wheel_key(lock: Path) -> str:
+    """Name the wheel of a list for this kind of machine: a home may be shared between kinds."""
+    kind = " ".join((sys.platform, platform.machine(), platform.libc_ver()[0]))
+    return hashlib.sha256(lock.read_bytes() + kind.encode()).hexdigest()[:16]
+
+
+def _cache(environ: Mapping[str, str], home: Path) -> Path:
+    """Return the user's cache of this program, or `home`: in a container the user's is often another's."""
+    given = environ.get("XDG_CACHE_HOME") or environ.get("LOCALAPPDATA")
+    folder = Path(given or Path(environ.get("HOME") or "", ".cache"), "cml-action")
+    with contextlib.suppress(OSError):
+        if folder.is_absolute():
+            folder.mkdir(parents=True, exist_ok=True)
+            return folder if os.access(folder, os.W_OK) else home
+    return home
 
 
 def _call(command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> str:

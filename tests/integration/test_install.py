@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import threading
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from cml_action.errors import OutsideError
 from cml_action.install import ensure
 from cml_action.log import Log
-from tests.services.act import ROOT, runner_environment
+from tests.services.act import ROOT, runner_environment, share_uv
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +39,7 @@ def lists(tmp_path: Path) -> Path:
 def environ(tmp_path: Path) -> dict[str, str]:
     temp = tmp_path / "temp"
     temp.mkdir()
+    share_uv(tmp_path)
     return {**runner_environment(tmp_path), "RUNNER_TEMP": str(temp)}
 
 
@@ -82,6 +84,36 @@ def test_an_environment_that_was_killed_half_made_is_made_anew(lists: Path, envi
     assert ensure(["base"], lists, environ, log) == python
     assert imports(python, "tabulate")
     assert not (home / "unfinished").exists()
+
+
+def test_a_kept_wheel_that_somebody_changed_is_fetched_again(
+    lists: Path, environ: dict[str, str], tmp_path: Path
+) -> None:
+    mine = {**environ, "XDG_CACHE_HOME": str(tmp_path / "mine")}
+    ensure(["base"], lists, mine, Log(runner=True, stream=io.StringIO()))
+    (kept,) = (tmp_path / "mine" / "cml-action").glob("uv-*.whl")
+    good = kept.read_bytes()
+    with zipfile.ZipFile(kept, "a") as archive:
+        archive.writestr("uv-0.data/scripts/uv", "#!/bin/sh\ntouch owned\n")
+
+    again = ensure(["base"], lists, {**mine, "RUNNER_TEMP": str(tmp_path)}, Log(runner=True))
+
+    assert imports(again, "tabulate")
+    assert kept.read_bytes() == good
+    assert list(tmp_path.rglob("owned")) == []
+
+
+def test_a_home_that_cannot_be_written_is_done_without(
+    lists: Path, environ: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    theirs = {**environ, "XDG_CACHE_HOME": str(tmp_path / "file")}
+    del theirs["UV_CACHE_DIR"]
+
+    python = ensure(["base"], lists, theirs, Log(runner=True, stream=io.StringIO()))
+
+    assert imports(python, "tabulate")
+    assert (python.parents[2] / "cache").is_dir()
 
 
 def test_two_at_once_install_once(lists: Path, environ: dict[str, str]) -> None:

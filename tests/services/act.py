@@ -98,6 +98,14 @@ def runner_environment(home: Path) -> dict[str, str]:
     }
 
 
+def share_uv(home: Path) -> None:
+    """Give a fresh runner's home the wheel of uv that earlier runs fetched, as pip's and uv's caches are shared."""
+    kept = ROOT / ".cache" / "uv"
+    kept.mkdir(parents=True, exist_ok=True)
+    (home / ".cache").mkdir(exist_ok=True)
+    (home / ".cache" / "cml-action").symlink_to(kept)
+
+
 def run_workflow(  # noqa: PLR0913 -- a runner is made of these
     repository: Path,
     event: str,
@@ -125,6 +133,7 @@ def run_workflow(  # noqa: PLR0913 -- a runner is made of these
     home, temp, workspace, written = (folder / name for name in ("home", "temp", "workspace", "event.json"))
     for made in (home, temp, workspace):
         made.mkdir(parents=True)
+    share_uv(home)
     written.write_text(json.dumps(payload))
     workflows = _saving(repository, folder)
     command: list[str | Path] = [_ACT, event, "--json", "--no-cache-server"]
