@@ -47,7 +47,7 @@ frame = pandas.read_csv(sys.argv[1], parse_dates=["born", "seen"])
 ProfileReport(frame, minimal=True, progress_bar=False).get_description()
 print("seconds", time.perf_counter() - began)
 """,
-    "evidently==0.7.23": """
+    "evidently==0.7.23 pandas<3": """
 import sys, time, warnings
 warnings.simplefilter("ignore")
 import pandas

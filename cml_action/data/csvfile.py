@@ -6,23 +6,26 @@ What is decided, and why:
   sniffer looks at 20,480 rows and would take a quote that comes later for text.
 - The delimiter is the most frequent of `,` `;` tab `|` in the header; of a TSV it is the tab.
 - Empty fields and the words that `pandas.read_csv` takes for missing are nulls, for most training code reads
-  with pandas and shall find the same numbers.
+  with pandas and shall find the same numbers. To look for all those words takes half as long as to read the
+  file, so only those that stand at its beginning are looked for. Where one comes later, a column of text is
+  found to hold it, a number cannot be read, and the file is read again with all of them.
 - Dates and times are recognised as ISO 8601 only. `01/02/2023` stays text: which is the month is a guess.
 - `007` stays text where DuckDB's sniffer sees it in its sample; later in the file it is read as 7.
 - `true` and `false`, in whatever case, are truth values, as they are to pandas. To DuckDB `yes`, `t` and `no`
   are as well, and a class `yes` would be told as `True`: such columns are read as text, and the profile
   tells from the text which they are.
-- Types come from the sample. A value further down that does not fit makes the whole file be looked at
-  (`whole`). DuckDB casts some values without a word (3.7 to the integer 4, a time to its date), so integers
-  are read as doubles and dates as timestamps, and the profile tells from the values which they are.
+- Types come from the sample. A value further down that does not fit makes the whole file be looked at. DuckDB
+  casts some values without a word (3.7 to the integer 4, a time to its date), so integers are read as doubles
+  and dates as timestamps, and the profile tells from the values which they are.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from cml_action.data import spool
 from cml_action.errors import UsageError
@@ -35,6 +38,10 @@ if TYPE_CHECKING:
 
     from cml_action.data.tables import DataSet
 
+#: What is looked at before a CSV is read: a sample of its rows; the same, but with all words for nulls; all.
+Look: TypeAlias = Literal["sample", "words", "all"]
+LOOKS: tuple[Look, ...] = ("sample", "words", "all")
+
 #: pandas' `STR_NA_VALUES` (pandas/_libs/parsers.pyx, documented at `read_csv`, `na_values`).
 NULLS = (
     "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A",
@@ -45,6 +52,12 @@ _DELIMITERS = ",;\t|"
 #: The buffers are told their size: for compressed files they would be 16 times as large as this, each.
 _MAX_LINE = 16 * 1024**2
 _SAMPLE_ROWS = 20_480
+#: How much of a file's beginning is looked at for words.
+_HEAD_BYTES = 1024**2
+_ENDS = rb"[,;\t|\r\n\"]"
+_WORD = re.compile(
+    b"(?<=%b)(?:%b)(?=%b)" % (_ENDS, b"|".join(re.escape(word.encode()) for word in NULLS if word), _ENDS)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +68,14 @@ class Source:
     :param whole: columns read as doubles that were integers as far as the sample goes.
     :param days: columns read as timestamps that were dates as far as the sample goes.
     :param flags: columns read as text that were truth values, in DuckDB's view, as far as the rows seen go.
+    :param words: that are nulls, and are not taken for such in columns of text.
     """
 
     sql: str
     whole: frozenset[str] = field(default_factory=frozenset)
     days: frozenset[str] = field(default_factory=frozenset)
     flags: frozenset[str] = field(default_factory=frozenset)
+    words: frozenset[str] = field(default_factory=frozenset)
 
 
 def quoted(value: str) -> str:
@@ -74,11 +89,10 @@ def files_literal(files: Sequence[Path]) -> str:
     return "[" + ", ".join(quoted(str(file).translate(escape)) for file in files) + "]"
 
 
-def source(connection: DuckDBPyConnection, dataset: DataSet, files: Sequence[Path], *, whole: bool) -> Source:
+def source(connection: DuckDBPyConnection, dataset: DataSet, files: Sequence[Path], *, look: Look) -> Source:
     """Find the dialect and the types of CSV or TSV files.
 
     :param files: what is read in place of the data set's files, in their order.
-    :param whole: look at all rows for the types instead of at a sample.
     :raises UsageError: there is no header, or the columns of two files differ.
     """
     groups: dict[tuple[str, tuple[str, ...]], list[Path]] = {}
@@ -86,24 +100,41 @@ def source(connection: DuckDBPyConnection, dataset: DataSet, files: Sequence[Pat
     headers = [header(file, dataset) for file in files]
     spool.same_columns(dataset, [names for _, names in headers])
     for file, (delimiter, _) in zip(files, headers, strict=True):
-        found, stamp = _sniff(connection, file, delimiter, whole=whole)
+        found, stamp = _sniff(connection, file, delimiter, rows=-1 if look == "all" else _SAMPLE_ROWS)
         groups.setdefault((delimiter, tuple(found)), []).append(file)
         for name, kind in found.items():
             told = "VARCHAR" if kind == "TIMESTAMP" and not stamp.startswith("%Y") else kind
             types[name] = _wider(types.get(name, told), told)
-    integers = frozenset(name for name, kind in types.items() if kind == "BIGINT" and not whole)
-    days = frozenset(name for name, kind in types.items() if kind == "DATE" and not whole)
+    integers = frozenset(name for name, kind in types.items() if kind == "BIGINT" and look != "all")
+    days = frozenset(name for name, kind in types.items() if kind == "DATE" and look != "all")
     flags = frozenset(name for name, kind in types.items() if kind == "BOOLEAN")
     read = types | dict.fromkeys(integers, "DOUBLE") | dict.fromkeys(days, "TIMESTAMP")
     read |= dict.fromkeys(flags, "VARCHAR")
+    wanted = {"", *_words(files)} if look == "sample" else set(NULLS)
+    nulls = [word for word in NULLS if word in wanted]
     parts = []
     for (delimiter, names), members in groups.items():
         columns = ", ".join(f"{quoted(name)}: {quoted(read[name])}" for name in names)
         parts.append(
             f"SELECT * FROM read_csv({files_literal(members)}, auto_detect = false, "  # noqa: S608 -- quoted
-            f"columns = {{{columns}}}, {_options(delimiter)})"
+            f"columns = {{{columns}}}, {_options(delimiter, nulls)})"
         )
-    return Source(sql="(" + " UNION ALL BY NAME ".join(parts) + ")", whole=integers, days=days, flags=flags)
+    return Source(
+        sql="(" + " UNION ALL BY NAME ".join(parts) + ")",
+        whole=integers,
+        days=days,
+        flags=flags,
+        words=frozenset(NULLS).difference(nulls),
+    )
+
+
+def _words(files: Sequence[Path]) -> set[str]:
+    """Return the words for nulls that stand in fields at the beginning of the files."""
+    found: set[bytes] = set()
+    for file in files:
+        with spool.plain(file) as stream:
+            found.update(_WORD.findall(stream.read(_HEAD_BYTES)))
+    return {word.decode() for word in found}
 
 
 def header(file: Path, dataset: DataSet) -> tuple[str, list[str]]:
@@ -127,19 +158,21 @@ def header(file: Path, dataset: DataSet) -> tuple[str, list[str]]:
     return delimiter, names
 
 
-def _options(delimiter: str) -> str:
-    nulls = ", ".join(quoted(null) for null in NULLS)
+def _options(delimiter: str, nulls: Sequence[str] = NULLS) -> str:
+    words = ", ".join(quoted(null) for null in nulls)
     return (
         f"delim = {quoted(delimiter)}, quote = '\"', escape = '\"', header = true, skip = 0, comment = '', "
-        f"nullstr = [{nulls}], max_line_size = {_MAX_LINE}, buffer_size = {2 * _MAX_LINE}, strict_mode = true"
+        f"nullstr = [{words}], max_line_size = {_MAX_LINE}, buffer_size = {2 * _MAX_LINE}, strict_mode = true"
     )
 
 
 def _sniff(
-    connection: DuckDBPyConnection, file: Path, delimiter: str, *, whole: bool
+    connection: DuckDBPyConnection, file: Path, delimiter: str, *, rows: int
 ) -> tuple[dict[str, str], str]:
-    """Types of the columns by name, and the format of timestamps where it is not ISO 8601's."""
-    rows = -1 if whole else _SAMPLE_ROWS
+    """Types of the columns by name, and the format of timestamps where it is not ISO 8601's.
+
+    :param rows: so many are looked at; -1 for all.
+    """
     place = files_literal([file])[1:-1]
     found: Any = connection.execute(
         f"SELECT Columns, TimestampFormat FROM sniff_csv({place}, {_options(delimiter)}, "  # noqa: S608 -- quoted

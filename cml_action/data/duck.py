@@ -47,28 +47,24 @@ _MAX_OBJECT = 16 * 1024**2
 class Opened:
     """A data set as a table.
 
-    :param whole: columns of doubles that may all be integers (see `csvfile`).
-    :param days: columns of timestamps that may all be dates.
-    :param flags: columns of text that may all be truth values.
+    :param source: what its values have to confirm.
     """
 
     table: ir.Table
     connection: duckdb.DuckDBPyConnection
-    whole: frozenset[str] = frozenset()
-    days: frozenset[str] = frozenset()
-    flags: frozenset[str] = frozenset()
+    source: csvfile.Source
 
 
 @contextlib.contextmanager
 def opened(
-    dataset: DataSet, *, memory_limit_bytes: int | None, temporary: Path, whole: bool
+    dataset: DataSet, *, memory_limit_bytes: int | None, temporary: Path, look: csvfile.Look
 ) -> Iterator[Opened]:
     """Open a data set as one Ibis table, its columns as they stand in the files.
 
     What does not fit into memory goes to a folder of its own below `temporary`, removed at the end, also
     after an error. No extension is looked for or fetched.
 
-    :param whole: look at all rows to tell the types of a CSV, instead of at a sample.
+    :param look: at how much of a CSV, to tell its types.
     :raises MisjudgedTypesError: see `explained`.
     :raises UsageError: a file cannot be read as what its name says: file, line and remedy are named.
     :raises OutsideError: the disk is full, the memory limit too small.
@@ -91,24 +87,18 @@ def opened(
                 connection.execute("SET enable_progress_bar_print = false")
                 if dataset.kind == "jsonl" and memory_limit_bytes is None:
                     connection.execute(f"SET memory_limit = '{_memory_for_json(connection)}B'")
-                source = _view(connection, dataset, Path(scratch), whole=whole)
+                source = _view(connection, dataset, Path(scratch), look=look)
                 table = backend.table(_VIEW)
                 needed = len(table.columns) * MEMORY_PER_COLUMN_BYTES
                 if memory_limit_bytes is None and needed > MEMORY_BYTES:
                     connection.execute(f"SET memory_limit = '{needed}B'")
-                yield Opened(
-                    table=table,
-                    connection=connection,
-                    whole=source.whole,
-                    days=source.days,
-                    flags=source.flags,
-                )
+                yield Opened(table=table, connection=connection, source=source)
         finally:
             connection.close()
 
 
 def _view(
-    connection: duckdb.DuckDBPyConnection, dataset: DataSet, scratch: Path, *, whole: bool
+    connection: duckdb.DuckDBPyConnection, dataset: DataSet, scratch: Path, *, look: csvfile.Look
 ) -> csvfile.Source:
     """Name the files of the data set `data` for this connection."""
     if dataset.kind == "arrow":
@@ -123,7 +113,7 @@ def _view(
     elif dataset.kind == "jsonl":
         source = _json_lines(connection, spool.readable(dataset, scratch))
     else:
-        source = csvfile.source(connection, dataset, spool.readable(dataset, scratch), whole=whole)
+        source = csvfile.source(connection, dataset, spool.readable(dataset, scratch), look=look)
     # No text of the user's is in there but file and column names, which are quoted.
     chosen = _selection(connection, source)
     connection.execute(f"CREATE TEMP VIEW {_VIEW} AS SELECT {chosen} FROM {source.sql}")  # noqa: S608

@@ -31,11 +31,12 @@ from cml_action.data.profile import (
 from cml_action.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     import ibis.expr.types as ir
 
+    from cml_action.data.csvfile import Look, Source
     from cml_action.data.tables import DataSet
     from cml_action.log import Bar
 
@@ -89,51 +90,51 @@ def measure(  # noqa: PLR0913 - the arguments of `profile`
     memory_limit_bytes: int | None,
     edges: Profile | None,
     progress: Bar | None,
-    whole: bool,
+    look: Look,
 ) -> Profile:
     """Profile a data set; see `profile`.
 
-    :param whole: look at all rows of a CSV to tell its types.
-    :raises MisjudgedTypesError: that is needed.
+    :param look: at how much of a CSV, to tell its types.
+    :raises MisjudgedTypesError: more is needed.
     """
     with duck.opened(
-        dataset, memory_limit_bytes=memory_limit_bytes, temporary=temporary, whole=whole
-    ) as source:
-        names = source.table.columns
+        dataset, memory_limit_bytes=memory_limit_bytes, temporary=temporary, look=look
+    ) as opened:
+        names = opened.table.columns
         if label is not None and label not in names:
             raise _no_label(label, names, dataset)
         # Names of our own: a table's may be anything, ours among them.
-        table = source.table.select(**{f"c{i}": source.table[name] for i, name in enumerate(names)})
-        fields = [_field(table[f"c{i}"], name, _maybe(name, source)) for i, name in enumerate(names)]
+        table = opened.table.select(**{f"c{i}": opened.table[name] for i, name in enumerate(names)})
+        fields = [_field(table[f"c{i}"], name, _maybe(name, opened.source)) for i, name in enumerate(names)]
         if label is not None and fields[names.index(label)].value is None:
             raise _nested_label(label, dataset)
-        with duck.followed(source, progress, _HALF):
-            look = _look(table, fields)
-        rows = look["rows"]
+        with duck.followed(opened, progress, _HALF):
+            first = _look(table, fields, opened.source.words)
+        rows = first["rows"]
         if label is not None:
-            _few_classes(look[f"distinct{names.index(label)}"] // 2, label, dataset)
-        sample = _Sample.of(look["sample"], weights=None)
-        if sample.distinct < min(SAMPLE_ROWS // 4, look["distinct"]) and look["distinct"] <= EXACT_ROWS:
+            _few_classes(first[f"distinct{names.index(label)}"] // 2, label, dataset)
+        sample = _Sample.of(first["sample"], weights=None)
+        if sample.distinct < min(SAMPLE_ROWS // 4, first["distinct"]) and first["distinct"] <= EXACT_ROWS:
             sample = _distinct_sample(table, fields)
         try:
-            found = [_judged(field, i, look) for i, field in enumerate(fields)]
+            found = [_judged(field, i, first) for i, field in enumerate(fields)]
         except MisjudgedTypesError:
             if progress is not None:
                 progress.advance(-_HALF)  # all is read again
             raise
         plan = [
-            _plan(field, i, look, sample, edges.column(field.name) if edges else None)
+            _plan(field, i, first, sample, edges.column(field.name) if edges else None)
             for i, field in enumerate(found)
         ]
         exact = rows <= EXACT_ROWS and rows * len(names) <= EXACT_CELLS
         place = names.index(label) if label is not None else None
         counted: dict[str, Any] = {}
-        together = duck.distinct_together(source) if exact else len(found)
+        together = duck.distinct_together(opened) if exact else len(found)
         groups = [range(at, min(at + together, len(found))) for at in range(0, len(found), together)]
         for group in groups:
-            with duck.followed(source, progress, _HALF / len(groups)):
+            with duck.followed(opened, progress, _HALF / len(groups)):
                 counted |= _count(table, found, plan, group, exact=exact, label=place)
-    columns = tuple(_column(field, i, look, plan[i], counted) for i, field in enumerate(found))
+    columns = tuple(_column(field, i, first, plan[i], counted) for i, field in enumerate(found))
     classes = _frequencies(counted["classes"], found[place].type) if place is not None else ()
     if label is not None:
         _few_classes(len(classes), label, dataset)
@@ -143,14 +144,14 @@ def measure(  # noqa: PLR0913 - the arguments of `profile`
         files=len(dataset.files),
         size_bytes=dataset.size_bytes,
         rows=rows,
-        duplicates=rows - look["distinct"],
+        duplicates=rows - first["distinct"],
         columns=columns,
         label=label,
         classes=classes,
     )
 
 
-def _maybe(name: str, source: duck.Opened) -> Type | None:
+def _maybe(name: str, source: Source) -> Type | None:
     if name in source.whole:
         return "integer"
     if name in source.days:
@@ -203,8 +204,11 @@ def _field(column: ir.Column, name: str, maybe: Type | None) -> _Field:
     return _Field(name=name, type="other", raw=column, value=None, axis=None, told=None)
 
 
-def _look(table: ir.Table, fields: Sequence[_Field]) -> dict[str, Any]:
-    """Ask what the first read tells: {name and number of the column: figure}."""
+def _look(table: ir.Table, fields: Sequence[_Field], words: Iterable[str]) -> dict[str, Any]:
+    """Ask what the first read tells: {name and number of the column: figure}.
+
+    :param words: that are nulls, where a column of text holds any.
+    """
     # Equal rows have equal hashes.
     key = ibis.struct({f"c{i}": field.raw for i, field in enumerate(fields)}).hash()
     row = ibis.struct({"key": key} | {f"c{i}": f.value for i, f in enumerate(fields) if f.value is not None})
@@ -231,13 +235,21 @@ def _look(table: ir.Table, fields: Sequence[_Field]) -> dict[str, Any]:
                     f"high{i}": field.axis.max(),
                     f"finite{i}": field.axis.count(),
                 }
-        if field.maybe == "integer" and field.axis is not None:
-            asked[f"fractions{i}"] = (field.axis != field.axis.floor()).sum()
-        elif field.maybe == "date" and field.axis is not None:
-            asked[f"fractions{i}"] = (field.axis % _DAY_S != 0).sum()
-        elif field.maybe == "boolean":
-            asked[f"fractions{i}"] = (~_folded(field.raw).isin(_TRUTHS)).sum()
+        unlike = _unlike(field)
+        if unlike is not None:
+            asked[f"fractions{i}"] = unlike.sum()
+        if words and field.raw.type().is_string():
+            asked[f"words{i}"] = duck.counts(field.raw, sorted(words))
     return duck.answer(table.aggregate(**asked))[0]
+
+
+def _unlike(field: _Field) -> ir.BooleanColumn | None:
+    """Return which values are not of the type that a CSV's sample suggests."""
+    if field.maybe == "boolean":
+        return ~_folded(field.raw).isin(_TRUTHS)
+    if field.axis is None or field.maybe is None:
+        return None
+    return field.axis != field.axis.floor() if field.maybe == "integer" else field.axis % _DAY_S != 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -299,8 +311,10 @@ class _Plan:
 def _judged(field: _Field, i: int, look: Mapping[str, Any]) -> _Field:
     """Settle the type that the values of a CSV had to confirm.
 
-    :raises MisjudgedTypesError: integers beyond the exact range of doubles have to be read as integers.
+    :raises MisjudgedTypesError: there are words for nulls, or integers beyond the exact range of doubles.
     """
+    if any(count for word, count in look.get(f"words{i}") or () if word):
+        raise MisjudgedTypesError(f"Column `{field.name}` holds words for missing values.")
     held = look[f"held{i}"]
     if (
         field.maybe is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -204,6 +205,7 @@ def profile(
     :raises OutsideError: the disk is full, or the memory limit too small.
     """
     # DuckDB and Ibis take a second to import: whoever only reads stored profiles does without.
+    from cml_action.data.csvfile import LOOKS
     from cml_action.data.faults import MisjudgedTypesError
     from cml_action.data.measure import measure
 
@@ -216,7 +218,8 @@ def profile(
         edges=edges,
         progress=progress,
     )
-    try:
-        return measured(whole=False)
-    except MisjudgedTypesError:
-        return measured(whole=True)
+    *quick, thorough = LOOKS
+    for look in quick:
+        with contextlib.suppress(MisjudgedTypesError):
+            return measured(look=look)
+    return measured(look=thorough)

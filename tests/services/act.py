@@ -99,7 +99,7 @@ def runner_environment(home: Path) -> dict[str, str]:
 
 
 def share_uv(home: Path) -> None:
-    """Give a fresh runner's home the wheel of uv that earlier runs fetched, as pip's and uv's caches are shared."""
+    """Give a fresh runner the wheel of uv that earlier ones fetched; it shares the caches of pip and uv."""
     kept = ROOT / ".cache" / "uv"
     kept.mkdir(parents=True, exist_ok=True)
     (home / ".cache").mkdir(exist_ok=True)

@@ -481,6 +481,29 @@ def test_a_type_that_changes_after_the_sniffed_sample_is_told_from_all_rows(
     assert (column.type, column.top[0].value, column.top[0].count) == (kind, top, 30_000)
 
 
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [
+        ("text", "NA"),
+        ("1", "None"),
+        ("1.5", "nan"),
+        ("true", "#N/A"),
+        ("2024-05-01", "null"),
+        ("2024-05-01 12:30:00", "-1.#IND"),
+    ],
+)
+def test_a_word_for_a_missing_value_that_first_comes_late_is_one(
+    tmp_path: Path, value: str, word: str
+) -> None:
+    rows = f"{value},{'x' * 100}\n" * 30_000 + f"{word},y\n" + f"{value},{word}\n"
+
+    one, other = profiled(tmp_path, "t.csv", f"a,b\n{rows}").columns
+
+    assert (one.nulls, one.distinct, one.top[0].count) == (1, 1, 30_001)
+    assert one.type == profiled(tmp_path, "u.csv", f"a,b\n{value},x\n").columns[0].type
+    assert (other.nulls, other.distinct) == (1, 2)
+
+
 def test_a_key_that_comes_late_in_json_lines_is_found(tmp_path: Path) -> None:
     text = '{"a":1}\n' * 30_000 + '{"a":"x","late":[1]}\n'
     found = profiled(tmp_path, "t.jsonl", text)
