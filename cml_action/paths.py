@@ -1,4 +1,4 @@
-"""Paths that users name: inside the workspace, links followed."""
+"""Paths that users name: inside the workspace, or what an earlier step left, links followed."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def inside(project: Path, asked: str, *, input_name: str, root: Path) -> Path:
+def inside(project: Path, asked: str, *, input_name: str, root: Path, reports: Path | None = None) -> Path:
     """Return an existing file below the workspace.
 
     :param asked: the path as the user wrote it, relative to the project.
     :param root: the workspace, which neither `..` nor a link may leave.
+    :param reports: the runner's folder of what this Action's steps leave, where it may lie as well.
     :raises UsageError: where it leaves the workspace, is not there, or is a folder.
     """
     path = (project / asked).resolve()
-    if not path.is_relative_to(root.resolve()):
+    if not any(path.is_relative_to(each.resolve()) for each in (root, reports) if each):
         raise UsageError(
             f"`{asked}` (input `{input_name}`) leaves the workspace.", "Name a file inside the repository."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from cml_action.errors import UsageError
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 #: A report that is larger is no report; GitHub shows at most 65,536 characters of it.
 MOST_BYTES = 10 * 1024 * 1024
+_FOOT = re.compile(r"\n<sub>[^\n]*>full report</a></sub>\s*\Z")
 _READERS = ("comment", "check", "pr")
 
 
@@ -32,15 +34,16 @@ def written(job: Job, mode: str, *, required: bool = True) -> Report:
         raise UsageError(
             f"`mode: {mode}` needs a file to publish.", "Name a Markdown file in the input `report`."
         )
-    path = inside(job.project, asked, input_name="report", root=job.workspace)
+    path = inside(job.project, asked, input_name="report", root=job.workspace, reports=job.reports.parent)
     return report_of(read_markdown(path, asked), path.parent)
 
 
 def report_of(text: str, folder: Path) -> Report:
-    """Return Markdown as a report.
+    """Return Markdown as a report; one that this Action wrote loses its foot, for the new one has its own.
 
     :param folder: where its relative addresses start.
     """
+    text = _FOOT.sub("\n", text)
     return Report(sections=(Section(title=Text(()), blocks=(Markdown(text, folder),)),))
 
 

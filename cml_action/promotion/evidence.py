@@ -65,10 +65,7 @@ def _from_file(job: Job) -> Evidence | None:
     asked = job.inputs.evidence
     if not asked:
         return None
-    # The gate leaves its file in the runner's temporary folder, where reports are, and not in the workspace.
-    path = (job.project / asked).resolve()
-    if not path.is_relative_to(job.reports.parent.resolve()) or not path.is_file():
-        path = inside(job.project, asked, input_name="evidence", root=job.workspace)
+    path = inside(job.project, asked, input_name="evidence", root=job.workspace, reports=job.reports.parent)
     return read_file(path, shown_as=path.name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 #: Status in symbols; words always stand beside them.
 ICONS = {"pass": "✅", "warn": "⚠️", "fail": "❌", "error": "❌", "skip": "⏭️"}
 _MOST_VALUES = 4
+#: A digest is told by its beginning, as Git does; `result.json` has all of it.
+_DIGEST = re.compile(r"^((?:sha256:)?[0-9a-f]{12})[0-9a-f]{20,}$")
 _WORST_FIRST = ("error", "fail", "warn", "skip", "pass")
 
 
@@ -73,24 +76,32 @@ def sorted_checks(checks: Sequence[Check]) -> list[Check]:
 
 
 def checks_table(checks: Sequence[Check], frame: Frame) -> Table | None:
-    """Return checks as rows: what was asked, found, allowed, and what the base has.
+    """Return checks as rows: what was asked, found, allowed, and what it is compared with.
 
-    A mode that met an error has none of these, only its message; nothing but such checks make no table.
+    A column in which no check has anything is left out. A mode that met an error has none of these, only its
+    message; nothing but such checks make no table.
     """
     checks = [check for check in checks if check.status != "error" or check.value is not None]
     if not checks:
         return None
+    model = all(check.id.startswith("model/") for check in checks if check.baseline is not None)
+    values = {
+        "found": [check.value for check in checks],
+        "allowed": [check.limit for check in checks],
+        "production" if model else "base": [check.baseline for check in checks],
+    }
+    told = {name: some for name, some in values.items() if any(each is not None for each in some)}
     return Table(
-        columns=("", "check", "found", "allowed", "base"),
+        columns=("", "check", *told),
         rows=tuple(
             (
                 ICONS[check.status],
                 Link(check.title, frame.link_to(check.path, check.line)),
-                *(_shown(value, check.unit) for value in (check.value, check.limit, check.baseline)),
+                *(_shown(some[at], check.unit) for some in told.values()),
             )
-            for check in checks
+            for at, check in enumerate(checks)
         ),
-        right=frozenset({2, 3, 4}),
+        right=frozenset(range(2, 2 + len(told))),
     )
 
 
@@ -102,7 +113,7 @@ def _shown(value: Json, unit: Unit | None = None) -> tuple[Inline, ...]:
     if isinstance(value, (list, tuple)):
         pieces = [piece for each in value[:_MOST_VALUES] for piece in (", ", *_shown(each, unit))]
         return (*pieces[1:], " …" if len(value) > _MOST_VALUES else "")
-    return (Code(str(value)),)
+    return (Code(_DIGEST.sub(r"\1…", str(value))),)
 
 
 def took(frame: Frame) -> str:
