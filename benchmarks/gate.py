@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from cml_action.model.latency import Side
 
 MAX_RATIO = 1.10
-#: Products of the model that the cost of one is read from.
-_FEW = 200
+#: Products of two models that the cost of one is read from.
+_FEW, _MANY = 200, 10_000
 LOADER = """
 import numpy as np
 
@@ -98,13 +98,13 @@ def busy_core() -> Iterator[None]:
 def calibrated(folder: Path) -> tuple[float, float]:
     """Return the nanoseconds of a call without products, and of one product, by the fastest calls."""
     fastest = []
-    for count in (_FEW, 2 * _FEW):
+    for count in (_FEW, _MANY):
         write(folder, "probe", count)
         with worker(folder, "probe") as probe:
             probe.load()
             probe.warm_up()
             fastest.append(min(probe.time_block(200)))
-    product = max(1.0, (fastest[1] - fastest[0]) / _FEW)
+    product = max(1.0, (fastest[1] - fastest[0]) / (_MANY - _FEW))
     return max(0.0, fastest[0] - _FEW * product), product
 
 

@@ -5,8 +5,8 @@ This module runs in the user's Python, before anything is installed: it knows th
 Everything comes from hash-locked lists (`requirements/*.txt`), as wheels only: nothing is built, and no code
 of a package runs while it is installed. The lists are locked together and hold the same versions, so families
 add up in one environment. uv installs them (itself from the index, hash-locked): with all packages in the
-cache `base` took 1.7 s, uv's own arrival included, and 7 s with pip; `pull` and `stats` 3 s, and 43 s with
-pip (`benchmarks/install.py` measures it again).
+caches `base` took 1.3 s, and 17 s with pip; `base`, `pull` and `stats` 3.6 s, and 101 s with pip
+(`benchmarks/install.py` measures it again).
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cml_action.errors import OutsideError, UsageError
-from cml_action.model.python import LIBRARIES, find, has_module
 from cml_action.remotes import remote_schemes
 
 if TYPE_CHECKING:
@@ -106,9 +105,7 @@ def asked_for(environ: Mapping[str, str]) -> tuple[str, ...]:
     except (json.JSONDecodeError, AttributeError):
         return ("base",)
     project = Path(environ.get("GITHUB_WORKSPACE", "."), where)
-    more = _library(given, environ) if "gate" in modes else set()
-    if REGISTRY_MODES.intersection(modes):
-        more |= _of_registry(given, project)
+    more = _of_registry(given, project) if REGISTRY_MODES.intersection(modes) else set()
     return families_of(modes, project, _schemes(given), more)
 
 
@@ -129,20 +126,6 @@ def _schemes(given: Mapping[str, object]) -> set[str]:
     """Return the kind of storage that pictures go to."""
     scheme = str(given.get("assets") or "").partition("://")[0]
     return {"azure" if scheme == "az" else scheme}
-
-
-def _library(given: Mapping[str, str], environ: Mapping[str, str]) -> set[str]:
-    """Return the family that loads the model that an input names, where the user's Python cannot.
-
-    A model that only `cml.yaml` or an event names needs a Python that has what it needs.
-    """
-    module, family = LIBRARIES.get(Path(str(given.get("model") or "")).suffix.lower(), ("", ""))
-    asked = str(given.get("python") or "")
-    try:
-        theirs = find(asked, environ.get("PATH", ""), Path(environ.get("GITHUB_WORKSPACE", ".")))
-    except UsageError:  # the program says it
-        return set()
-    return {family} if module and not has_module(theirs, module) else set()
 
 
 def _of_registry(given: Mapping[str, object], project: Path) -> set[str]:

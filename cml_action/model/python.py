@@ -1,7 +1,4 @@
-"""The user's Python: the interpreter in which their model is loaded, and what stands in for it.
-
-The installer uses this before anything is installed: it knows the standard library alone.
-"""
+"""The user's Python: the interpreter in which their model is loaded, and what stands in for it."""
 
 from __future__ import annotations
 
@@ -51,10 +48,18 @@ def find(asked: str, environ_path: str, project: Path) -> Path:
 
 def with_library(theirs: Path, model: Path, ours: Path) -> Path:
     """Return theirs, or ours where theirs lacks what the type of the model needs and ours has it."""
+    return ours if not has_library(theirs, model) and has_library(ours, model) else theirs
+
+
+def has_library(python: Path, model: Path) -> bool:
+    """Whether an interpreter has what loads a model of this type; what needs nothing is always there."""
     module = LIBRARIES.get(model.suffix.lower(), ("", ""))[0]
-    if module and not has_module(theirs, module) and has_module(ours, module):
-        return ours
-    return theirs
+    return not module or has_module(python, module)
+
+
+def family(model: Path) -> str:
+    """Return the family of packages that loads a model of this type; empty where it needs none."""
+    return LIBRARIES.get(model.suffix.lower(), ("", ""))[1]
 
 
 def has_module(python: Path, module: str) -> bool:

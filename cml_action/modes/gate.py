@@ -10,8 +10,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cml_action
 from cml_action.data import dvc
 from cml_action.errors import UsageError
+from cml_action.install import ensure
 from cml_action.model import describe, gate, labelled, python, reference
 from cml_action.model.demanded import demanded
 from cml_action.model.digest import digest
@@ -54,7 +56,7 @@ def run(job: Job) -> Report:
     digests = {side: digest(path) for side, path in paths.items()}
     theirs = python.find(job.inputs.python, os.environ.get("PATH", ""), job.project)
     place = Place(
-        python=python.with_library(theirs, paths["candidate"], Path(sys.executable)),
+        python=_with_library(job, theirs, paths["candidate"]),
         project=job.project,
         private=job.private,
         environ=os.environ,
@@ -96,6 +98,22 @@ def run(job: Job) -> Report:
         candidate.version.keep(evidence)
         job.log.line(f"The verdict is kept beside {candidate.name}.")
     return report + kept
+
+
+def _with_library(job: Job, theirs: Path, model: Path) -> Path:
+    """Return an interpreter that has what the model's type needs: theirs where it can be.
+
+    In a step of the Action, what theirs lacks is installed privately, beside what the step itself needs.
+
+    :raises OutsideError: that could not be done.
+    """
+    found = python.with_library(theirs, model, Path(sys.executable))
+    family = python.family(model)
+    if found != theirs or not family or not job.log.runner or python.has_library(theirs, model):
+        return found
+    job.log.line(f"{theirs} lacks what {model.name} needs: it is installed privately.")
+    lists = Path(cml_action.__file__).parents[1] / "requirements"
+    return ensure(("base", family), lists, os.environ, job.log)
 
 
 @dataclass(frozen=True, kw_only=True)

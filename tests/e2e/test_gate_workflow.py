@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from tests.services.act import run_workflow
 from tests.services.projects import write
 
 if TYPE_CHECKING:
+    from tests.e2e.conftest import Consumer
     from tests.services.emulator import Emulator, Fresh
 
 WORKFLOW = """\
@@ -93,3 +95,25 @@ def test_a_dispatched_model_is_gated_beside_production_and_the_verdict_is_commen
         assert "latency p50, batch 1" in text
         assert "Asked for by `@everyone`" in text
     assert emulator.token not in run.log + comment.body
+
+
+def test_what_loads_the_model_is_installed_where_the_users_python_lacks_it(
+    tmp_path: Path, consumer: Consumer
+) -> None:
+    train = (
+        "import skops.io, sklearn.linear_model\n"
+        "model = sklearn.linear_model.LinearRegression().fit([[0, 1], [1, 0], [1, 1]], [1, 2, 3])\n"
+        "skops.io.dump(model, 'sum.skops')\n"
+    )
+    subprocess.run([sys.executable, "-c", train], cwd=tmp_path, check=True)
+    policy = "model:\n  path: sum.skops\n  input: {shape: [1, 2], dtype: float32}\n"
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    (tmp_path / "sum.skops").rename(repository / "sum.skops")
+
+    run = consumer("      - {id: gate, uses: org/cml-action@v1, with: {mode: gate}}\n", {"cml.yaml": policy})
+
+    assert run.exit_code == 0, run.errors or run.log
+    assert "lacks what sum.skops needs: it is installed privately." in run.log
+    assert "Installed sklearn privately" in run.log
+    assert "`sum.skops` may go to production" in run.summary

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import time
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cml_action.errors import UsageError
-from cml_action.install import asked_for
 from cml_action.model import python
 from cml_action.model.faults import ModelFault, ModelSetupFault
 from cml_action.model.process import Worker
@@ -374,17 +372,6 @@ def test_where_theirs_lacks_the_library_ours_stands_in(tmp_path: Path) -> None:
     assert python.with_library(bare_python(), tmp_path / "net.onnx", ours) == ours
     assert python.with_library(bare_python(), tmp_path / "net.txt", ours) == bare_python()
     assert python.with_library(bare_python(), tmp_path / "net.pt", bare_python()) == bare_python()
-
-
-def test_the_library_of_a_named_model_is_installed_where_it_is_missing(tmp_path: Path) -> None:
-    def families(model: str, interpreter: Path) -> tuple[str, ...]:
-        given = {"mode": "gate", "model": model, "python": str(interpreter)}
-        return asked_for({"CML_ACTION_INPUTS": json.dumps(given), "GITHUB_WORKSPACE": str(tmp_path)})
-
-    assert "onnx" in families("net.onnx", bare_python())
-    assert "torch" in families("models/net.pt2", bare_python())
-    assert "onnx" not in families("net.onnx", Path(sys.executable))
-    assert "torch" not in families("net.txt", bare_python())
 
 
 def test_a_model_that_is_not_there_is_told_before_a_loader_sees_it(tmp_path: Path) -> None:
