@@ -26,7 +26,7 @@ _CREDENTIALS = {
     "gs": "GOOGLE_APPLICATION_CREDENTIALS",
     "az": "AZURE_STORAGE_CONNECTION_STRING",
 }
-_FORBIDDEN = {401, 403}
+_FORBIDDEN, _NOT_FOUND = {401, 403}, 404
 
 
 class BucketStore:
@@ -101,11 +101,12 @@ class BucketStore:
     def _address(self, files: Any, picture: Picture) -> str:
         path = self._path(picture)
         if self._days:
-            return str(files.sign(path, expiration=self._days * _DAY_S))
+            version = {"version": "v4"} if self._scheme == "gs" else {}
+            return str(files.sign(path, expiration=self._days * _DAY_S, **version))
         if self._scheme == "gs":
             return f"https://storage.googleapis.com/{quote(path)}"
         if self._scheme == "az":
-            return f"{files.account_url.rstrip('/')}/{quote(path)}"
+            return f"{files.service_client.url.partition('?')[0].rstrip('/')}/{quote(path)}"
         # The client knows region, endpoint and style of a bucket's address; without its query it is unsigned.
         return str(files.sign(path, expiration=1)).partition("?")[0]
 
@@ -119,7 +120,12 @@ class BucketStore:
                 f"Could not store pictures in {self.name}: credentials are missing, or may not write there.",
                 f"Set {credentials} in the step's `env`, and allow them to list, read and write below it.",
             )
-        if isinstance(error, FileNotFoundError):
+        if isinstance(error, AttributeError) and "private key" in str(error):  # Google's, of a token
+            return StoreRefusedError(
+                f"Addresses in {self.name} could not be signed: these credentials are no key, but a token.",
+                "Use a service account's key, or a public bucket without `assets-signed`.",
+            )
+        if isinstance(error, FileNotFoundError) or _status(error) == _NOT_FOUND:
             return StoreRefusedError(
                 f"Could not store pictures in {self.name}: there is no such bucket.",
                 "Check the input `assets`.",

@@ -79,17 +79,10 @@ class MlflowRegistry:
         return _version(found)
 
     def look(self, collection: str, alias: str) -> Stage:
-        """Read the record's run and the model's aliases."""
+        """Read the record's run and the alias."""
         run = self._record(collection)
-        with self._errors(f"read the aliases of `{collection}`"):
-            try:
-                aliases = dict(self.client.get_registered_model(collection).aliases)
-            except Exception as error:
-                if is_missing(error):
-                    raise self._not_there(collection, alias, is_number=False) from error
-                raise
         moves, doubts, highest = _moves(run, alias)
-        last, holds = (moves[-1] if moves else None), str(aliases.get(alias, ""))
+        last, holds = (moves[-1] if moves else None), self._holder(collection, alias)
         done = _number(run.data.tags.get(f"{_HOME}.{alias}", "")) if run else 0
         pending = bool(last and done < last.number and holds in (last.previous, last.version))
         if last and not pending and holds != last.version:
@@ -178,6 +171,25 @@ class MlflowRegistry:
         with self._errors(f"keep the evidence beside `{version.reference}`"):
             for name, value in ((_DIGEST, kept.evidence.digest), (_EVIDENCE, to_text(kept, most=_MOST_TAG))):
                 self.client.set_model_version_tag(version.collection, version.name, name, value)
+
+    def _holder(self, collection: str, alias: str) -> str:
+        """Return the version that holds an alias, empty where none does.
+
+        Asked for a registered model with its aliases, the server reads all of its versions, however many.
+        """
+        with self._errors(f"read the alias `{alias}` of `{collection}`"):
+            try:
+                return str(self.client.get_model_version_by_alias(collection, alias).version)
+            except Exception as error:
+                if not is_missing(error):
+                    raise
+                try:
+                    self.client.get_registered_model(collection)
+                except Exception as why:
+                    if is_missing(why):
+                        raise self._not_there(collection, alias, is_number=False) from why
+                    raise
+                return ""
 
     def _follow(self, collection: str, move: Move) -> None:
         """Let the alias follow a move, or the one that came after it in the meantime; then say so.

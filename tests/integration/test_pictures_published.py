@@ -9,6 +9,7 @@ import pytest
 from cml_action.publish.assets import StoreRefusedError, check_assets
 from cml_action.publish.bucket import BucketStore
 from cml_action.publish.pictures import Picture
+from tests.services.azure import running_azure
 from tests.services.images import SVG, png
 from tests.services.runner import Step, run_step
 from tests.services.s3 import KEYS, S3, running_s3
@@ -148,6 +149,37 @@ def test_signed_addresses_of_s3_open_without_keys(s3: S3, monkeypatch: pytest.Mo
     assert KEYS["AWS_SECRET_ACCESS_KEY"] not in address
     with urllib.request.urlopen(address, timeout=20) as answer:  # noqa: S310 -- our own server
         assert answer.read() == picture.data
+
+
+@pytest.mark.slow  # the emulator has 187 MB
+def test_a_container_of_azure_keeps_each_picture_once_and_signs_addresses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from azure.storage.blob import BlobServiceClient
+
+    pictures = [Picture(data=png(), kind="png", name="a"), Picture(data=SVG, kind="svg", name="b")]
+    with running_azure(tmp_path) as connection:
+        monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", connection)
+        with BlobServiceClient.from_connection_string(connection) as service:
+            container = service.create_container("plots", public_access="blob")
+            store = BucketStore("az", "plots/ci")
+
+            public = store.put(pictures)
+            first = {each.name: each.last_modified for each in container.list_blobs()}
+            signed = BucketStore("az", "plots/ci", signed_days=30).put(pictures)
+
+            assert set(first) == {f"ci/{each.file_name}" for each in pictures}
+            assert {each.name: each.last_modified for each in container.list_blobs()} == first
+            assert store.put(pictures) == public
+            for each in pictures:
+                assert public[each.digest].endswith(f"/devstoreaccount1/plots/ci/{each.file_name}")
+                assert "sig=" in signed[each.digest]
+                for address in (public[each.digest], signed[each.digest]):
+                    with urllib.request.urlopen(address, timeout=20) as answer:  # noqa: S310 -- our own server
+                        assert answer.headers["Content-Type"] == each.media_type
+                        assert answer.read() == each.data
+        with pytest.raises(StoreRefusedError, match="Could not store pictures in az://nowhere/ci"):
+            BucketStore("az", "nowhere/ci").put(pictures)
 
 
 @pytest.mark.parametrize("bucket", ["no-such-bucket-here/x"])
