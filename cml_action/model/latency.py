@@ -15,11 +15,10 @@ block bootstrap (Politis and Romano, 1992), in runs of n^(1/3) rounds (Künsch, 
 1989).
 
 **Looking more than once.** Rounds are added until every demand is decided: the data are looked at after
-fixed shares of the most rounds (1/8, but 50 rounds at most; 1/4, 1/2, all). Each look is one more chance of a
-false alarm, so each uses the level 1 - 0.05/looks (Bonferroni's inequality; Dunn, *JASA* 56, 1961). Its error
-is at most 5 % over all looks together, whatever the dependence between them; half of it on the side that
-fails. The boundaries of Pocock (*Biometrika* 64, 1977) would be 5 % narrower, and hold for normal statistics
-alone.
+fixed shares of the most rounds (1/8, 1/4, 1/2, all). Each look is one more chance of a false alarm, so each
+uses the level 1 - 0.05/looks (Bonferroni's inequality; Dunn, *JASA* 56, 1961). Its error is at most 5 %
+over all looks together, whatever the dependence between them; half of it on the side that fails. The
+boundaries of Pocock (*Biometrika* 64, 1977) would be 5 % narrower, and hold for normal statistics alone.
 """
 
 from __future__ import annotations
@@ -52,13 +51,10 @@ _RESAMPLES = 2000
 _AT_ONCE = 200
 #: Seconds that the calls of a block take, about; of all rounds together, at most.
 BLOCK_S, BUDGET_S = 0.010, 20.0
-_FEWEST_ROUNDS, _MOST_ROUNDS = 24, 800
-#: The first look comes after so many rounds at least, and at most.
-_FIRST_LOOK, _LAST_FIRST_LOOK = 12, 50
+_FEWEST_ROUNDS, _FIRST_LOOK, _MOST_ROUNDS = 24, 12, 400
 _MOST_CALLS = 1000
-#: The first call of a block finds the caches filled by the other model. Longer calls hardly feel it, and a
-#: call that does not count is time that no round gets.
-_SETTLES_BELOW_S = 0.002
+#: The first call of a block finds the caches filled by the other model. Longer calls hardly feel it.
+_SETTLES_BELOW_S = 0.02
 #: So many calls have to lie beyond a quantile before it is judged; of a block so many are drawn from.
 _BEYOND, _DRAWN_OF_BLOCK = 10, 25
 
@@ -152,8 +148,7 @@ def plan(call_s: float, sides: int, *, budget_s: float = BUDGET_S) -> Plan:
     settling = int(call_s < _SETTLES_BELOW_S)
     round_s = sides * (calls + settling) * call_s
     most = max(_FEWEST_ROUNDS, min(_MOST_ROUNDS, int(budget_s / round_s)))
-    first, *others = (max(_FIRST_LOOK, math.ceil(most * share)) for share in _LOOKS)
-    looks = sorted({min(first, _LAST_FIRST_LOOK), *others})
+    looks = sorted({max(_FIRST_LOOK, math.ceil(most * share)) for share in _LOOKS})
     least_s = looks[0] * round_s
     return Plan(calls=calls, settling=settling, looks=tuple(looks), most_s=max(budget_s, 2 * least_s))
 
