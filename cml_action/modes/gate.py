@@ -108,12 +108,11 @@ def _with_library(job: Job, theirs: Path, model: Path) -> Path:
     :raises OutsideError: that could not be done.
     """
     found = python.with_library(theirs, model, Path(sys.executable))
-    family = python.family(model)
-    if found != theirs or not family or not job.log.runner or python.has_library(theirs, model):
+    if found != theirs or not job.log.runner or python.has_library(theirs, model):
         return found
     job.log.line(f"{theirs} lacks what {model.name} needs: it is installed privately.")
     lists = Path(cml_action.__file__).parents[1] / "requirements"
-    return ensure(("base", family), lists, os.environ, job.log)
+    return ensure(("base", python.family(model)), lists, os.environ, job.log)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,16 @@ jobs:
     steps:
       - uses: actions/checkout@v4
 """
+#: A policy for models of the module `summing`, which each test writes.
+GATED = """\
+model:
+  loader: summing:load
+  input: {shape: [1, 8], dtype: float32}
+  evaluate: summing:evaluate
+  gates:
+    - {measure: score, min: 0.5}
+    - {measure: latency-p50, max-ratio: 50}
+"""
 
 
 class Consumer(Protocol):

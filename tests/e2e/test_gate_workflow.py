@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cml_action.model.digest import digest
-from tests.e2e.conftest import commit
+from tests.e2e.conftest import GATED, commit
 from tests.services.act import run_workflow
 from tests.services.projects import write
 
@@ -30,15 +30,6 @@ jobs:
       - id: gate
         uses: org/cml-action@v1
         with: {mode: gate, baseline: models/production.bin, comment: COMMENT, python: PYTHON}
-"""
-POLICY = """\
-model:
-  loader: summing:load
-  input: {shape: [1, 8], dtype: float32}
-  evaluate: summing:evaluate
-  gates:
-    - {measure: score, min: 0.5}
-    - {measure: latency-p50, max-ratio: 50}
 """
 #: A model that needs nothing but the standard library, and work that can be counted.
 LOADER = """
@@ -60,7 +51,7 @@ def test_a_dispatched_model_is_gated_beside_production_and_the_verdict_is_commen
         repository,
         {
             ".github/workflows/gate.yml": workflow,
-            "cml.yaml": POLICY,
+            "cml.yaml": GATED,
             "summing.py": LOADER,
             "models/production.bin": "20000",
             "models/candidate.bin": "20001",

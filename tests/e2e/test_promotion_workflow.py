@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 from cml_action.registry.protocol import Move
-from tests.e2e.conftest import commit
+from tests.e2e.conftest import GATED, commit
 from tests.services.act import ROOT, Run, run_workflow
 from tests.services.githttp import git
 from tests.services.projects import write
@@ -28,15 +28,6 @@ if TYPE_CHECKING:
     from tests.services.proxy import Proxy
     from tests.services.wandb_server import WandbServer
 
-GATED = """\
-model:
-  loader: summing:load
-  input: {shape: [1, 8], dtype: float32}
-  evaluate: summing:evaluate
-  gates:
-    - {measure: score, min: 0.5}
-    - {measure: latency-p50, max-ratio: 50}
-"""
 #: Stands in for `actions/setup-python`: the runner has the interpreter already.
 AS_IT_IS = "name: None\nruns: {using: composite, steps: [{run: ':', shell: bash}]}\n"
 #: Models that need nothing but the standard library: a file with a number.
