@@ -77,7 +77,7 @@ def facts(found: Found) -> dict[str, Json]:
             "rounds": timings.rounds,
             "most_rounds": timings.plan.looks[-1],
             "calls_per_block": timings.plan.calls,
-            "level": timings.plan.level,
+            "level": timings.level,
             "noise": timings.noise,
             "seconds": timings.took_s,
             "seed": timings.seed,
@@ -162,7 +162,7 @@ def _ratio(timings: Timings, name: Quantile) -> tuple[Inline, ...]:
         value = timings.quantile("candidate", name) / timings.quantile("production", name)
         return (Quantity(value, "ratio"),)
     shown = _ratio_interval(timings, name)
-    level = f"{timings.plan.level:.2%}".rstrip("%").rstrip("0").rstrip(".")
+    level = f"{timings.level:.2%}".rstrip("%").rstrip("0").rstrip(".")
     return (
         Quantity(shown.estimate, "ratio"),
         f" ({level}{chr(0x202F)}%: {quantity(shown.low)} to {quantity(shown.high)})",

@@ -104,7 +104,7 @@ def _details(timings: Timings, shown: Interval) -> dict[str, Json]:
     found: dict[str, Json] = {
         "low": shown.low,
         "high": shown.high,
-        "level": timings.plan.level,
+        "level": timings.level,
         "rounds": timings.rounds,
         "calls_per_block": timings.plan.calls,
         "noise": timings.noise,

@@ -107,9 +107,12 @@ def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
     assert inside >= 108
 
 
-def test_each_look_pays_for_the_others() -> None:
-    assert QUICK.level == pytest.approx(0.9875)
-    assert Plan(calls=1, settling=0, looks=(60,)).level == pytest.approx(0.95)
+def test_the_looks_share_an_error_of_five_percent_by_their_rounds() -> None:
+    errors = [1 - QUICK.level(rounds) for rounds in QUICK.looks]
+    assert sum(errors) == pytest.approx(0.05)
+    assert errors[3] == pytest.approx(2 * errors[2])
+    assert QUICK.level(90) == QUICK.level(100)  # the time was up before the last look
+    assert Plan(calls=1, settling=0, looks=(60,)).level(60) == pytest.approx(0.95)
 
 
 def test_the_same_seed_gives_the_same_intervals() -> None:
@@ -174,7 +177,7 @@ def test_a_block_lasts_some_milliseconds(call_s: float, calls: int, settling: in
 
 
 def test_rounds_fit_into_the_time_and_a_slow_model_gets_the_fewest() -> None:
-    assert plan(5e-3, 2).looks == (50, 100, 200, 400)
+    assert plan(5e-3, 2).looks == (80, 160, 320, 640)
     assert plan(5e-2, 2).looks == (25, 50, 100, 200)
     assert plan(10.0, 2).looks == (12, 24)
 

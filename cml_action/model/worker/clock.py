@@ -38,10 +38,9 @@ def on_cpu(call: Callable[..., Any], given: tuple[Any, ...], named: dict[str, An
     """Return the nanoseconds of each call, from the end of the one before to its own end.
 
     So the times add up to the whole, and what is not the model's is one look at the clock and one step of
-    the loop. One call goes ahead unmeasured: it finds caches and threads as another process left them.
+    the loop.
     """
     stamps = [0] * (calls + 1)
-    call(*given, **named)
     if named:
         stamps[0] = now()
         for at in range(1, calls + 1):
@@ -67,8 +66,6 @@ def on_cuda(torch: Any) -> Clock:
         call: Callable[..., Any], given: tuple[Any, ...], named: dict[str, Any], calls: int
     ) -> list[int]:
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        call(*given, **named)
-        torch.cuda.synchronize()
         times = []
         for _ in range(calls):
             start.record()
