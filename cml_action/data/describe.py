@@ -146,8 +146,22 @@ def _shift_rows(shift: Shift) -> list[tuple[Inline | tuple[Inline, ...], ...]]:
             means = Quantity(base.numbers.mean, unit), Quantity(head.numbers.mean, unit)
             rows.append((("mean of ", name), *means, psi))
         else:
-            rows.append((("distribution of ", name), None, None, psi))
+            value, *shares = _most_moved(base, head)
+            rows.append(
+                (("share of ", Code(value), " in ", name), *(Quantity(at, "share") for at in shares), psi)
+            )
     return rows
+
+
+def _most_moved(base: Column, head: Column) -> tuple[str, float, float]:
+    """Return the value whose share moved most, and its shares, of two columns with full counts."""
+    before, after = ({_exact(each.value): each.count for each in side.top} for side in (base, head))
+    of_base, of_head = sum(before.values()), sum(after.values())
+    shares = {
+        name: (before.get(name, 0) / of_base, after.get(name, 0) / of_head) for name in {**before, **after}
+    }
+    value = max(shares, key=lambda name: abs(shares[name][1] - shares[name][0]))
+    return value, *shares[value]
 
 
 def _row(base: float, head: float, unit: Unit) -> tuple[Inline, Inline, Inline]:

@@ -20,7 +20,7 @@ from cml_action.data.watch import watched
 from cml_action.errors import CmlActionError, OutsideError, UsageError, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from dvc.output import Output
     from dvc.repo import Repo
@@ -167,6 +167,22 @@ def outputs(project: Path, revision: str | None = None) -> list[Tracked]:
             raise
         except Exception as error:
             raise dvc_faults.translate([error], ()) from error
+
+
+def edited(project: Path, paths: Collection[str]) -> tuple[str, ...]:
+    """Return those of some tracked paths whose bytes in the workspace are not those that DVC recorded.
+
+    A file that DVC has seen before, with the same size and time, is not read again; one that is not here is
+    not edited.
+    """
+    with _opened(project, None) as (repo, _):
+        prefix = _in_repository(repo, project, ".")
+        found = []
+        for out in repo.index.outs:
+            path = _relative(PurePosixPath(*out.index_key[1]), prefix)
+            if path in paths and out.exists and out.changed_checksum():
+                found.append(path)
+        return tuple(found)
 
 
 def is_repository(project: Path) -> bool:

@@ -6,8 +6,12 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cml_action.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: By a file's type: the module that loads it, and the family of packages that brings it. A pickle names none.
 LIBRARIES = {
@@ -46,15 +50,10 @@ def find(asked: str, environ_path: str, project: Path) -> Path:
     )
 
 
-def with_library(theirs: Path, model: Path, ours: Path) -> Path:
-    """Return theirs, or ours where theirs lacks what the type of the model needs and ours has it."""
-    return ours if not has_library(theirs, model) and has_library(ours, model) else theirs
-
-
-def has_library(python: Path, model: Path) -> bool:
-    """Whether an interpreter has what loads a model of this type; what needs nothing is always there."""
+def with_library(interpreters: Sequence[Path], model: Path) -> Path | None:
+    """Return the first interpreter that has what loads a model of this type, if it needs anything."""
     module = LIBRARIES.get(model.suffix.lower(), ("", ""))[0]
-    return not module or has_module(python, module)
+    return next((each for each in interpreters if not module or has_module(each, module)), None)
 
 
 def family(model: Path) -> str:

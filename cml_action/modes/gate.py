@@ -107,9 +107,9 @@ def _with_library(job: Job, theirs: Path, model: Path) -> Path:
 
     :raises OutsideError: that could not be done.
     """
-    found = python.with_library(theirs, model, Path(sys.executable))
-    if found != theirs or not job.log.runner or python.has_library(theirs, model):
-        return found
+    found = python.with_library((theirs, Path(sys.executable)), model)
+    if found or not job.log.runner:
+        return found or theirs
     job.log.line(f"{theirs} lacks what {model.name} needs: it is installed privately.")
     lists = Path(cml_action.__file__).parents[1] / "requirements"
     return ensure(("base", python.family(model)), lists, os.environ, job.log)
@@ -199,6 +199,8 @@ def _data(job: Job, policy: ModelPolicy | None) -> Labelled | None:
     known = next((each.hash for each in tracked if each.path == policy.data.rstrip("/")), "")
     if dvc.covers(tracked, policy.data) and not (job.project / policy.data).exists():
         dvc.pull(job.project, targets=[policy.data], remote=job.inputs.remote or None, jobs=None, log=job.log)
+    if known and dvc.edited(job.project, {policy.data.rstrip("/")}):
+        known = ""  # evidence is about the bytes that were read, not about those that DVC recorded
     return labelled.read(policy, job.project, allowed=dvc.cache_directories(job.project), known=known)
 
 

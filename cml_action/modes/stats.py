@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,8 @@ from cml_action.quantity import counted
 from cml_action.report import Code, Report, Text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cml_action.data.dvc import Tracked
     from cml_action.data.profile import Profile
     from cml_action.data.tables import DataSet
@@ -28,6 +30,8 @@ class _Sides:
     head: tuple[Tracked, ...] = ()
     base: tuple[Tracked, ...] = ()
     cache: tuple[Path, ...] = ()
+    #: What was edited since DVC recorded it: its hash is not known.
+    edited: frozenset[str] = frozenset()
 
     def hashes(self, name: str) -> tuple[str, str]:
         """Return the hashes that DVC knows a data set by, at the base and at the head."""
@@ -37,14 +41,19 @@ class _Sides:
         return dvc.versions(self.base, name)
 
     def after(self, name: str) -> dict[str, str]:
-        return dvc.versions(self.head, name)
+        return {
+            path: "" if path in self.edited else known
+            for path, known in dvc.versions(self.head, name).items()
+        }
 
 
 def run(job: Job) -> Report:
     """Profile what `data` names, else what changed since the base."""
     sides = _sides(job)
     removed = () if job.inputs.data else _removed(job, sides)
-    names = job.inputs.data or _changed(job, sides, removed)
+    asked = job.inputs.data or _known(job, sides, removed)
+    sides = replace(sides, edited=_edited(job, sides, asked))
+    names = job.inputs.data or tuple(name for name in asked if not _same(job, sides, name))
     found = [_compare(job, sides, name) for name in names]
     report = Report(facts={"stats": [describe.facts(each) for each in found]})
     for each in found:
@@ -64,6 +73,17 @@ def _sides(job: Job) -> _Sides:
     )
 
 
+def _edited(job: Job, sides: _Sides, names: Sequence[str]) -> frozenset[str]:
+    """Return what was edited since DVC recorded it, of some data sets."""
+    recorded = {path for name in names for path, known in sides.after(name).items() if known}
+    edited = dvc.edited(job.project, recorded) if recorded else ()
+    for path in edited:
+        job.log.notice(
+            f"`{path}` was edited since DVC recorded it, and is profiled as it is. `dvc commit` records it."
+        )
+    return frozenset(edited)
+
+
 def _removed(job: Job, sides: _Sides) -> tuple[str, ...]:
     """Return what DVC tracked at the base and tracks no more, as far as it is not in Git now."""
     gone = (each for each in sides.base if not dvc.covers(sides.head, each.path))
@@ -74,8 +94,8 @@ def _removed(job: Job, sides: _Sides) -> tuple[str, ...]:
     )
 
 
-def _changed(job: Job, sides: _Sides, removed: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the data sets of the policy, else the tables that DVC tracks: those that changed."""
+def _known(job: Job, sides: _Sides, removed: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the data sets of the policy, else the tables that DVC tracks."""
     if job.policy and job.policy.data:
         names = tuple(each.path for each in job.policy.data)
     else:
@@ -88,7 +108,7 @@ def _changed(job: Job, sides: _Sides, removed: tuple[str, ...]) -> tuple[str, ..
             "There is nothing to profile: DVC tracks no table here, and `cml.yaml` names none.",
             "Name files, folders or globs in the input `data`.",
         )
-    return tuple(name for name in names if not _same(job, sides, name))
+    return names
 
 
 def _is_table(path: Path, tracked: Tracked) -> bool:

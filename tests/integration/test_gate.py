@@ -171,6 +171,26 @@ def test_a_model_that_dvc_tracks_is_pulled(tmp_path: Path, trained: Path) -> Non
     assert step.outputs["model-digest"] == digest(trained / "good.skops")
 
 
+def test_evidence_names_the_rows_that_were_read_not_those_that_dvc_recorded(
+    tmp_path: Path, trained: Path
+) -> None:
+    made = new_project(tmp_path)
+    rows = (trained / "test.csv").read_text()
+    made.commit({"test.csv": rows, "good.skops": (trained / "good.skops").read_bytes()})
+    rows_of = "data: test.csv, task: classification, label: digit, slices: [half]"
+    policy = f"model: {{path: good.skops, threads: 1, {rows_of}}}\n"
+    write(made.path, {"cml.yaml": policy})
+    as_recorded = gate(made.path)
+    (made.path / "test.csv").unlink()
+    write(made.path, {"test.csv": "".join(rows.splitlines(keepends=True)[:101])})
+
+    edited = gate(made.path)
+
+    assert (as_recorded.code, edited.code) == (0, 0), as_recorded.log + edited.log
+    assert as_recorded.result["model"]["data"]["test.csv"].startswith("md5:")
+    assert edited.result["model"]["data"] == {"test.csv": digest(made.path / "test.csv")}
+
+
 def test_a_link_that_leads_out_of_the_workspace_is_refused(project: Path) -> None:
     (project / "link.skops").symlink_to(project.parent)
     step = gate(project, model="link.skops")

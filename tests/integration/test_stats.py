@@ -90,6 +90,31 @@ def test_nothing_changed_is_one_line(project: Project) -> None:
     assert step.result["stats"] == []
 
 
+def test_data_that_was_edited_and_not_given_to_dvc_is_profiled_as_it_is(project: Project) -> None:
+    for name in ("same.csv", "parts/1.csv"):
+        path = project.path / name
+        text = path.read_text()
+        path.unlink()  # as an editor does: the cache may hold the same file
+        path.write_text(text + "3000,Gentoo\n")
+    step = run_step(project.path, {"mode": "stats", "base": "HEAD"})
+    assert (step.code, step.errors) == (0, ""), step.log
+    found = {each["name"]: each for each in step.result["stats"]}
+    assert set(found) == {"same.csv", "parts"}
+    assert (found["same.csv"]["base"]["rows"], found["same.csv"]["head"]["rows"]) == (100, 101)
+    assert (found["parts"]["hash"], found["parts"]["unchanged"]) == (None, False)
+    assert "`same.csv` was edited since DVC recorded it" in step.log
+    assert "`dvc commit` records it" in step.log
+    assert (project.path / "same.csv").read_text().endswith("3000,Gentoo\n")
+
+
+def test_a_text_column_that_moved_names_the_value_that_moved_most(project: Project) -> None:
+    step = stats(project, data="train.csv")  # without a label, the classes are a column like any other
+    row = next(line for line in step.report.splitlines() if "shift, PSI" in line)
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[0] == "share of `@everyone` in `species`"
+    assert cells[1:3] == ["0\u202f%", "50\u202f%"]
+
+
 def test_a_base_that_cannot_be_had_is_said_and_fails_nothing(project: Project) -> None:
     for place in (project.remote, project.path / ".dvc" / "cache"):
         for path in place.rglob("*"):
