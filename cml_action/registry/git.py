@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from cml_action.errors import UsageError, suggestion
+from cml_action.errors import suggestion
 from cml_action.registry import gittags
 from cml_action.registry.history import gaps
 from cml_action.registry.kept import read_kept, to_text
@@ -28,6 +28,7 @@ from cml_action.registry.protocol import (
     Stage,
     Version,
     moved,
+    only,
 )
 
 if TYPE_CHECKING:
@@ -211,17 +212,7 @@ class GitRegistry:
             names = sorted({name.removeprefix(stem).partition("/")[0] for name, _ in found})
         else:
             names = [each.name for each in self.versions(collection) if each.digest == wanted]
-        if len(names) > 1:
-            raise UsageError(
-                f"{len(names)} versions of `{collection}` have the digest `{wanted}`: {', '.join(names)}.",
-                "Name one of them in the input `model`.",
-            )
-        if not names:
-            raise NotThereError(
-                f"No version of `{collection}` is known by the digest `{wanted}`.",
-                "A SHA-256 is known from a gate's verdict on; name the version in the input `model`.",
-            )
-        return self._complete(self._version(collection, names[0]))
+        return self._complete(self._version(collection, only(names, collection, wanted)))
 
     def _make_tag(self, name: str, commit: str, move: Move, at: int) -> str:
         words = f"{move.kind.capitalize()} {move.version} to {move.alias} (before: {move.previous or 'none'})"

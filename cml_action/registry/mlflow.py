@@ -22,7 +22,7 @@ from cml_action.errors import UsageError, suggestion
 from cml_action.registry.history import gaps
 from cml_action.registry.kept import read_kept, to_text
 from cml_action.registry.mlflow_faults import is_missing, mlflow_errors
-from cml_action.registry.protocol import Kept, Move, NotThereError, Stage, Version, moved, read_move
+from cml_action.registry.protocol import Kept, Move, NotThereError, Stage, Version, moved, only, read_move
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -183,13 +183,13 @@ class MlflowRegistry:
             except Exception as error:
                 if not is_missing(error):
                     raise
-                try:
-                    self.client.get_registered_model(collection)
-                except Exception as why:
-                    if is_missing(why):
-                        raise self._not_there(collection, alias, is_number=False) from why
-                    raise
-                return ""
+            try:
+                self.client.get_registered_model(collection)
+            except Exception as error:
+                if is_missing(error):
+                    raise self._not_there(collection, alias, is_number=False) from error
+                raise
+        return ""
 
     def _follow(self, collection: str, move: Move) -> None:
         """Let the alias follow a move, or the one that came after it in the meantime; then say so.
@@ -249,19 +249,8 @@ class MlflowRegistry:
 
     def _with_digest(self, collection: str, wanted: str) -> Version:
         query = f"name={_quoted(collection)} AND tags.`{_DIGEST}` = {_quoted(wanted)}"
-        found = list(self._search(query))
-        if len(found) > 1:
-            names = ", ".join(each.name for each in found)
-            raise UsageError(
-                f"{len(found)} versions of `{collection}` have the digest `{wanted}`: {names}.",
-                "Name one of them in the input `model`.",
-            )
-        if not found:
-            raise NotThereError(
-                f"No version of `{collection}` is known by the digest `{wanted}`.",
-                "A SHA-256 is known from a gate's verdict on; name the version in the input `model`.",
-            )
-        return found[0]
+        found = {each.name: each for each in self._search(query)}
+        return found[only(list(found), collection, wanted)]
 
     def _search(self, query: str) -> Iterator[Version]:
         token = None

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
 from cml_action.errors import OutsideError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from cml_action.model.verdict import Evidence
@@ -163,6 +163,25 @@ def moved(now: Stage) -> MovedError:
         f" {f'`{holder.name}`' if holder else 'no version'} holds it now{by}{run}.",
         "Nothing was changed. Look at who holds it; run the job again if yours still is to take its place.",
     )
+
+
+def only(names: Sequence[str], collection: str, digest: str) -> str:
+    """Return the one version that has a digest.
+
+    :raises UsageError: several have it; all are named.
+    :raises NotThereError: none has.
+    """
+    if len(names) > 1:
+        raise UsageError(
+            f"{len(names)} versions of `{collection}` have the digest `{digest}`: {', '.join(names)}.",
+            "Name one of them in the input `model`.",
+        )
+    if not names:
+        raise NotThereError(
+            f"No version of `{collection}` is known by the digest `{digest}`.",
+            "A SHA-256 is known from a gate's verdict on; name the version in the input `model`.",
+        )
+    return names[0]
 
 
 class Registry(Protocol):

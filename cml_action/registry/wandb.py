@@ -33,6 +33,7 @@ from cml_action.registry.protocol import (
     Stage,
     Version,
     moved,
+    only,
 )
 from cml_action.registry.wandbdoor import Door
 from cml_action.registry.wandbnames import (
@@ -304,19 +305,9 @@ class WandbRegistry:
         stem = f"{path_of(newest)}:"
         with self.door.errors(f"list the versions of `{collection}`"):
             every = self.door.api.artifacts(newest.type, path_of(newest), per_page=_PAGE)
-            found = [version_of(collection, each) for each in every if wanted in digests_of(each, stem)]
-        if len(found) > 1:
-            names = ", ".join(each.name for each in found)
-            raise UsageError(
-                f"{len(found)} versions of `{collection}` have the digest `{wanted}`: {names}.",
-                "Name one of them in the input `model`.",
-            )
-        if not found:
-            raise NotThereError(
-                f"No version of `{collection}` is known by the digest `{wanted}`.",
-                "A SHA-256 is known from a gate's verdict on; name the version in the input `model`.",
-            )
-        return found[0]
+            versions = (version_of(collection, each) for each in every if wanted in digests_of(each, stem))
+            found = {each.name: each for each in versions}
+        return found[only(list(found), collection, wanted)]
 
     def _winner(self, claim: str) -> Artifact | None:
         """Return the version that a claim decided for; None where nobody has claimed yet.

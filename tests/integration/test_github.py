@@ -13,7 +13,7 @@ from cml_action.github import connect, github_errors, may_not_write
 from cml_action.publish.comment import leave_comment
 from cml_action.publish.place import Issue
 from tests.services.contract import faults_of_answer
-from tests.services.emulator import free_port
+from tests.services.listening import free_port
 from tests.services.proxy import NOT_ACCESSIBLE, Fault, Proxy, running_proxy
 
 if TYPE_CHECKING:

@@ -16,11 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import socket
-import subprocess
-import time
-import urllib.error
-import urllib.request
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -29,6 +24,7 @@ import github
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests.services.listening import free_port, listening
 from tests.services.node import NODE, npm_package
 
 if TYPE_CHECKING:
@@ -40,7 +36,6 @@ if TYPE_CHECKING:
 
 # Pinned: the npm tag `latest` is another, unrelated package.
 _VERSION = "0.12.2"
-_START_S = 20
 # Numbers of the App and of its installation, ours to choose.
 _APP = 15368
 
@@ -102,21 +97,12 @@ class Fresh:
         }
 
 
-def free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @contextlib.contextmanager
 def running_emulator(folder: Path) -> Iterator[Emulator]:
     """Start the emulator on a free port and stop it at the end.
 
     :param folder: an empty one, for its seed and for what it prints.
     """
-    log = folder / "log.txt"
     seed = folder / "seed.json"
     key = _private_key()
     seed.write_text(json.dumps(_seed(key)))
@@ -125,16 +111,8 @@ def running_emulator(folder: Path) -> Iterator[Emulator]:
     url = f"http://127.0.0.1:{port}"
     command: list[str | Path] = [NODE, script, "start", "--service", "github", "--port", str(port)]
     command += ["--base-url", url, "--seed", seed]
-    # In its own folder: a configuration lying where the tests are run would be read.
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT) as process,
-    ):
-        try:
-            _wait(url, process, log)
-            yield Emulator(url=url, app_key=key)
-        finally:
-            process.terminate()
+    with listening(command, folder, asked=f"{url}/zen"):
+        yield Emulator(url=url, app_key=key)
 
 
 def _seed(key: str) -> dict[str, object]:
@@ -162,16 +140,6 @@ def _private_key() -> str:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     private, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     return key.private_bytes(serialization.Encoding.PEM, private, plain).decode()
-
-
-def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + _START_S
-    while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(urllib.error.URLError, ConnectionError):
-            urllib.request.urlopen(f"{url}/zen", timeout=2).close()  # noqa: S310 — our own http URL
-            return
-        time.sleep(0.02)
-    raise RuntimeError(f"The emulator did not start:\n{log.read_text()}")
 
 
 def fresh_repository(emulator: Emulator) -> Fresh:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from typing import TYPE_CHECKING
 
-from tests.services.emulator import free_port
+from tests.services.listening import free_port, listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,25 +35,5 @@ def running_mlflow(folder: Path) -> Iterator[str]:
     }
     command = [sys.executable, "-m", "uvicorn", "mlflow.server.fastapi_app:app"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"]
-    log = folder / "log.txt"
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            command, cwd=folder, env=environ, stdout=output, stderr=subprocess.STDOUT
-        ) as process,
-    ):
-        try:
-            _wait(url, process, log)
-            yield url
-        finally:
-            process.terminate()
-
-
-def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + _START_S
-    while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(urllib.error.URLError, ConnectionError):
-            urllib.request.urlopen(f"{url}/health", timeout=5).close()  # noqa: S310 — our own http URL
-            return
-        time.sleep(0.1)
-    raise RuntimeError(f"The MLflow server did not start:\n{log.read_text()}")
+    with listening(command, folder, asked=f"{url}/health", start_s=_START_S, environ=environ):
+        yield url
