@@ -70,7 +70,7 @@ def kill_everywhere(
             world.workspace, promotion.inputs(mode, alias=alias, **inputs), environ=promotion.variables()
         )
         killer = Killer(at, *proxies)
-        code = killer.run(given, mlflow=world.backend == "mlflow")
+        code = killer.run(given)
         if at == 0:  # the undisturbed one
             assert code == 0
             expected = state(promotion, alias)
@@ -120,7 +120,7 @@ def test_the_first_promotion_that_makes_the_record_in_mlflow(mlflow_url: str, tm
                 world.workspace, promotion.inputs("promote", **inputs), environ=promotion.variables()
             )
             killer = Killer(at, front)
-            killer.run(given, mlflow=True)
+            killer.run(given)
             if not killer.killed_at:
                 break
             points.append(killer.killed_at)

@@ -1,11 +1,13 @@
 """Steps in processes of their own that start at once: forked from one that has imported everything.
 
-MLflow alone takes seconds to import, and a test of promotion runs many steps. Each of these processes is
-otherwise what `run_step` starts: its own environment, working directory and output, and it can be killed.
+A registry's client takes seconds to import, and a test of promotion runs many steps. Each of these
+processes is otherwise what `run_step` starts: its own environment, working directory and output, and it
+can be killed.
 """
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import sys
@@ -32,13 +34,15 @@ _PRELOADED = [
     "gto.versions",
     "tests.services.forked",
 ]
+_CLIENTS = {"mlflow": ["mlflow", "mlflow.artifacts"], "wandb": ["wandb"]}
 
 
-def start_step(given: Mapping[str, str], *, mlflow: bool = False) -> tuple[BaseProcess, Path]:
+def start_step(given: Mapping[str, str]) -> tuple[BaseProcess, Path]:
     """Start a step and return its process, which leads a group of its own, and the folder of its output."""
     context = multiprocessing.get_context("forkserver")
+    registry = json.loads(given["CML_ACTION_INPUTS"]).get("registry", "")
     # The first call decides: a server that runs is not told what else to import.
-    context.set_forkserver_preload([*_PRELOADED, *(["mlflow", "mlflow.artifacts"] if mlflow else [])])
+    context.set_forkserver_preload([*_PRELOADED, *_CLIENTS.get(registry, [])])
     folder = Path(mkdtemp(dir=given["RUNNER_TEMP"]))
     process = context.Process(target=_run, args=(dict(given), str(folder)))
     process.start()
@@ -48,7 +52,7 @@ def start_step(given: Mapping[str, str], *, mlflow: bool = False) -> tuple[BaseP
 def forked_step(workspace: Path, inputs: Mapping[str, str], **options: Any) -> Step:
     """Run a step as `run_step` does."""
     given = step_environment(workspace, inputs, **options)
-    process, folder = start_step(given, mlflow=inputs.get("registry") == "mlflow")
+    process, folder = start_step(given)
     process.join(_LIMIT_S)
     if process.exitcode is None:
         process.kill()

@@ -40,12 +40,12 @@ class Killer:
         self._victim: BaseProcess | None = None
         self._proxies = proxies
 
-    def run(self, given: Mapping[str, str], *, mlflow: bool) -> int | None:
+    def run(self, given: Mapping[str, str]) -> int | None:
         """Run a step; return its exit code, negative where it was killed."""
         for each in self._proxies:
             each.breaks_off = self._breaks_off
         try:
-            self._victim, _ = start_step(given, mlflow=mlflow)
+            self._victim, _ = start_step(given)
             self._started.set()
             self._victim.join(180)
             return self._victim.exitcode
