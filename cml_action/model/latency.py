@@ -50,13 +50,15 @@ ALPHA = 0.05
 _LOOKS = (1 / 8, 1 / 4, 1 / 2, 1)
 _RESAMPLES = 2000
 _AT_ONCE = 200
-#: Seconds that the calls of a block take, about; of all rounds together, at most.
-BLOCK_S, BUDGET_S = 0.010, 20.0
-_FEWEST_ROUNDS, _FIRST_LOOK, _MOST_ROUNDS = 24, 12, 640
+#: Seconds that the calls of a block take, about.
+BLOCK_S = 0.010
+_FEWEST_ROUNDS, _FIRST_LOOK = 24, 12
+#: The most rounds and the most seconds of all rounds together: of a model with short calls, and with long.
+_SHORT, _LONG = (640, 20.0), (200, 45.0)
 _MOST_CALLS = 1000
 #: The first call of a block finds the caches filled by the other model: calls of 5 ms took 1.5 % longer, and
-#: the second was like all others. Of longer calls it is less.
-_SETTLES_BELOW_S = 0.02
+#: the second was like all others. Of long calls it is less.
+_LONG_S = 0.02
 #: So many calls have to lie beyond a quantile before it is judged; of a block so many are drawn from.
 _BEYOND, _DRAWN_OF_BLOCK = 10, 25
 
@@ -145,19 +147,19 @@ class Timings:
         return float((high - low) / (2 * middle))
 
 
-def plan(call_s: float, sides: int, *, budget_s: float = BUDGET_S) -> Plan:
+def plan(call_s: float, sides: int) -> Plan:
     """Choose the calls of a block and the number of rounds.
 
     :param call_s: seconds of one call, about, of the slower side.
-    :param budget_s: what all rounds together may take; a slow model gets 24 rounds all the same.
     """
     calls = max(1, min(_MOST_CALLS, math.ceil(BLOCK_S / max(call_s, 1e-9))))
-    settling = int(call_s < _SETTLES_BELOW_S)
+    settling = int(call_s < _LONG_S)
     round_s = sides * (settling + calls) * call_s
-    most = max(_FEWEST_ROUNDS, min(_MOST_ROUNDS, int(budget_s / round_s)))
+    most_rounds, most_s = _SHORT if call_s < _LONG_S else _LONG
+    most = max(_FEWEST_ROUNDS, min(most_rounds, int(most_s / round_s)))
     looks = sorted({max(_FIRST_LOOK, math.ceil(most * share)) for share in _LOOKS})
     least_s = looks[0] * round_s
-    return Plan(calls=calls, settling=settling, looks=tuple(looks), most_s=max(budget_s, 2 * least_s))
+    return Plan(calls=calls, settling=settling, looks=tuple(looks), most_s=max(most_s, 2 * least_s))
 
 
 def measure(

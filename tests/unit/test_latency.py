@@ -179,6 +179,8 @@ def test_a_block_lasts_some_milliseconds(call_s: float, calls: int, settling: in
 def test_rounds_fit_into_the_time_and_a_slow_model_gets_the_fewest() -> None:
     assert plan(5e-3, 2).looks == (80, 160, 320, 640)
     assert plan(5e-2, 2).looks == (25, 50, 100, 200)
+    assert plan(0.1, 2).looks == (25, 50, 100, 200)
+    assert (plan(5e-3, 2).most_s, plan(0.1, 2).most_s) == (20, 45)
     assert plan(10.0, 2).looks == (12, 24)
 
 
