@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import io
+import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 import threading
 import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,10 +20,13 @@ import pytest
 from cml_action.errors import OutsideError
 from cml_action.install import ensure
 from cml_action.log import Log
+from cml_action.uv import fetch_wheel
 from tests.services.act import ROOT, runner_environment, share_uv
+from tests.services.images import png
+from tests.services.s3 import KEYS, running_s3
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 
 @pytest.fixture
@@ -135,6 +144,92 @@ def test_two_at_once_install_once(lists: Path, environ: dict[str, str]) -> None:
     assert stream.getvalue().count("Installed base privately") == 1
 
 
+class Index:
+    """A package index of one package, as PEP 691 has it.
+
+    :param wheels: content by file name; `lies`: listed with a hash that they have not.
+    """
+
+    def __init__(self, wheels: dict[str, bytes], *, lies: bool = False, html: bool = False) -> None:
+        self.wheels, self.asked = wheels, list[str]()
+        right = {name: hashlib.sha256(content).hexdigest() for name, content in wheels.items()}
+        self.lock = (
+            "uv==1.0" + "".join(f" \\\n    --hash=sha256:{digest}" for digest in right.values()) + "\n"
+        )
+        files = [
+            {"filename": name, "url": f"../../files/{name}", "hashes": {"sha256": digest}}
+            for name, digest in {**right, "uv-0.9.tar.gz": "0" * 64}.items()
+        ]
+        self.page = b"<html>" if html else json.dumps({"files": files}).encode()
+        if lies:
+            self.wheels = {name: content + b"!" for name, content in wheels.items()}
+
+
+@contextlib.contextmanager
+def serving(index: Index) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            name = self.path.rpartition("/")[2]
+            index.asked.append(self.path)
+            answer = index.wheels[name] if name else index.page
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- http.server's name
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/simple"
+        finally:
+            server.shutdown()
+
+
+MACHINES = {
+    "uv-1.0-py3-none-any.whl": b"this one",
+    "uv-1.0-py3-none-macosx_11_0_sparc.whl": b"another's",
+    "uv-1.0-py3-none-win_sparc.whl": b"another's too",
+}
+
+
+def test_of_the_wheels_of_an_index_the_one_for_this_machine_is_fetched_without_pip(tmp_path: Path) -> None:
+    index = Index(MACHINES)
+    (tmp_path / "uv.txt").write_text(index.lock)
+
+    with serving(index) as url:
+        came = fetch_wheel(tmp_path / "uv.txt", tmp_path / "uv.whl", {"UV_DEFAULT_INDEX": f"{url}/"})
+
+    assert came
+    assert (tmp_path / "uv.whl").read_bytes() == b"this one"
+    assert index.asked == ["/simple/uv/", "/files/uv-1.0-py3-none-any.whl"]
+
+
+@pytest.mark.parametrize(
+    ("index", "settings"),
+    [
+        (Index(MACHINES, lies=True), {}),
+        (Index(MACHINES, html=True), {}),
+        (Index(dict(list(MACHINES.items())[1:])), {}),
+        (Index(MACHINES), {"UV_NO_INDEX": "1"}),
+        (Index(MACHINES), {"HTTPS_PROXY": "http://127.0.0.1:9"}),
+    ],
+    ids=["another hash", "no JSON", "none for this machine", "no index wanted", "a proxy of pip's"],
+)
+def test_what_cannot_be_fetched_without_pip_is_left_to_it(
+    tmp_path: Path, index: Index, settings: dict[str, str]
+) -> None:
+    (tmp_path / "uv.txt").write_text(index.lock)
+
+    with serving(index) as url:
+        given = {"UV_DEFAULT_INDEX": url, **settings}
+        assert not fetch_wheel(tmp_path / "uv.txt", tmp_path / "uv.whl", given)
+
+    assert bool(index.asked) == (not settings)
+
+
 @pytest.mark.parametrize("family", ["base", "uv"])
 def test_a_package_with_another_hash_is_refused(lists: Path, environ: dict[str, str], family: str) -> None:
     path = lists / f"{family}.txt"
@@ -184,3 +279,26 @@ def test_a_place_that_is_no_folder_is_named(lists: Path, environ: dict[str, str]
             {**environ, "RUNNER_TEMP": str(tmp_path / "file")},
             Log(runner=True, stream=io.StringIO()),
         )
+
+
+def test_a_bucket_that_is_named_to_cml_brings_its_client(environ: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "path"
+    (tmp_path / "plot.png").write_bytes(png())
+    with running_s3() as s3:
+        given = {**environ, **s3.environ, **KEYS, "GITHUB_PATH": str(path), "GITHUB_WORKSPACE": str(tmp_path)}
+        given |= {"CML_ACTION_INPUTS": json.dumps({"mode": "setup"}), "GITHUB_REPOSITORY": "o/r"}
+        given |= {"GITHUB_ACTIONS": "true", "REPO_TOKEN": "ghs_token"}
+        call([sys.executable, "-I", str(ROOT / "entrypoint.py")], tmp_path, given)
+        cml = str(Path(path.read_text().strip(), "cml"))
+
+        said = call([cml, "asset", "publish", "plot.png", f"--url=s3://{s3.bucket}/ci"], tmp_path, given)
+
+        (stored,) = s3.client().list_objects_v2(Bucket=s3.bucket)["Contents"]
+        assert said.strip() == f"{s3.url}/{s3.bucket}/{stored['Key']}"
+        assert list(Path(environ["RUNNER_TEMP"]).glob("cml-action-*/s3.installed"))
+
+
+def call(command: list[str], folder: Path, environ: dict[str, str]) -> str:
+    done = subprocess.run(command, cwd=folder, env=environ, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout

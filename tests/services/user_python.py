@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cml_action.install import index_settings
+from cml_action.uv import index_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cml_action.inputs import MODES
-from cml_action.install import FAMILIES, REMOTES, asked_for, index_settings
+from cml_action.install import FAMILIES, REMOTES, asked_for
+from cml_action.uv import index_settings
 from tests.services.act import ROOT
 
 if TYPE_CHECKING:
