@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import ibis
-import ibis.expr.datatypes as dt
 
 from cml_action.data import bins as binning
 from cml_action.data import duck
 from cml_action.data.faults import MisjudgedTypesError
+from cml_action.data.fields import (
+    EXACT_INTEGER,
+    MAX_TEXT,
+    TRUTHS,
+    Field,
+    field_of,
+    judged,
+    suggested,
+    unlike,
+)
+from cml_action.data.label import check_classes, nested_label, no_label
 from cml_action.data.profile import (
     QUANTILES,
     Column,
     Frequency,
     Histogram,
-    NoLabelError,
     Numbers,
     Profile,
     Quantile,
@@ -28,7 +36,6 @@ from cml_action.data.profile import (
     Value,
     moment,
 )
-from cml_action.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -36,50 +43,21 @@ if TYPE_CHECKING:
 
     import ibis.expr.types as ir
 
-    from cml_action.data.csvfile import Look, Source
+    from cml_action.data.csvfile import Look
     from cml_action.data.tables import DataSet
     from cml_action.log import Bar
 
 #: Up to so many rows, and so many cells in all, every figure is exact: they fit into memory.
 EXACT_ROWS, EXACT_CELLS = 100_000, 5_000_000
 SAMPLE_ROWS = 4096
-MOST_CLASSES = 1000
 #: So many values at most are counted of a column; all of them are told where they are all there is.
 MOST_COUNTED = 256
 TOP = 20
-_MAX_TEXT = 256
-_MAX_FLOAT = 1.7976931348623157e308
-#: Whole numbers above are not exact as doubles.
-_EXACT_INTEGER = 2**53
 #: Under these values DuckDB counts all that is not asked for, by the type.
 _OTHERS = ("", 2**63 - 1, 2**64 - 1)
-#: What is a truth value in a text file, in whatever case.
-_TRUTHS = ("true", "false")
 #: Each of the two reads is so many percent of the work.
 _HALF = 50.0
-#: So many columns are named in a message.
-_NAMED = 20
-_DAY_S = 86_400
 _YEAR_9999_S = 253_402_300_800
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Field:
-    """A column as it is measured.
-
-    :param value: what is counted: a number, a boolean, text, or a moment's seconds; None for nested values.
-    :param axis: finite doubles, seconds for moments; None where there is no such thing.
-    :param told: what minimum and maximum are told of.
-    :param maybe: `integer` or `date` where a CSV's sample said so and the values have to confirm it.
-    """
-
-    name: str
-    type: Type
-    raw: ir.Column
-    value: ir.Column | None
-    axis: ir.Column | None
-    told: ir.Column | None
-    maybe: Type | None = None
 
 
 def measure(  # noqa: PLR0913 - the arguments of `profile`
@@ -102,22 +80,24 @@ def measure(  # noqa: PLR0913 - the arguments of `profile`
     ) as opened:
         names = opened.table.columns
         if label is not None and label not in names:
-            raise _no_label(label, names, dataset)
+            raise no_label(label, names, dataset)
         # Names of our own: a table's may be anything, ours among them.
         table = opened.table.select(**{f"c{i}": opened.table[name] for i, name in enumerate(names)})
-        fields = [_field(table[f"c{i}"], name, _maybe(name, opened.source)) for i, name in enumerate(names)]
+        fields = [
+            field_of(table[f"c{i}"], name, suggested(name, opened.source)) for i, name in enumerate(names)
+        ]
         if label is not None and fields[names.index(label)].value is None:
-            raise _nested_label(label, dataset)
+            raise nested_label(label, dataset)
         with duck.followed(opened, progress, _HALF):
             first = _look(table, fields, opened.source.words)
         rows = first["rows"]
         if label is not None:
-            _few_classes(first[f"distinct{names.index(label)}"] // 2, label, dataset)
+            check_classes(first[f"distinct{names.index(label)}"] // 2, label, dataset)
         sample = _Sample.of(first["sample"], weights=None)
         if sample.distinct < min(SAMPLE_ROWS // 4, first["distinct"]) and first["distinct"] <= EXACT_ROWS:
             sample = _distinct_sample(table, fields)
         try:
-            found = [_judged(field, i, first) for i, field in enumerate(fields)]
+            found = [judged(field, i, first) for i, field in enumerate(fields)]
         except MisjudgedTypesError:
             if progress is not None:
                 progress.advance(-_HALF)  # all is read again
@@ -137,7 +117,7 @@ def measure(  # noqa: PLR0913 - the arguments of `profile`
     columns = tuple(_column(field, i, first, plan[i], counted) for i, field in enumerate(found))
     classes = _frequencies(counted["classes"], found[place].type) if place is not None else ()
     if label is not None:
-        _few_classes(len(classes), label, dataset)
+        check_classes(len(classes), label, dataset)
     return Profile(
         name=dataset.name,
         kind=dataset.kind,
@@ -151,60 +131,7 @@ def measure(  # noqa: PLR0913 - the arguments of `profile`
     )
 
 
-def _maybe(name: str, source: Source) -> Type | None:
-    if name in source.whole:
-        return "integer"
-    if name in source.days:
-        return "date"
-    return "boolean" if name in source.flags else None
-
-
-def _field(column: ir.Column, name: str, maybe: Type | None) -> _Field:
-    """Tell how a column is measured by its type."""
-    kind = column.type()
-    if isinstance(kind, (dt.Boolean, dt.Integer)):
-        integer = isinstance(kind, dt.Integer)
-        axis = column.cast("float64") if integer else None
-        told = column if integer else None
-        return _Field(
-            name=name,
-            type="integer" if integer else "boolean",
-            raw=column,
-            # DuckDB counts what is not asked for under the largest value of the type, which is common in
-            # small types: 255 in the bytes of pictures.
-            value=column.cast("int64") if integer and not isinstance(kind, dt.UInt64) else column,
-            axis=axis,
-            told=told,
-        )
-    if isinstance(kind, (dt.Floating, dt.Decimal)):
-        number = column.cast("float64")
-        axis = number.between(-_MAX_FLOAT, _MAX_FLOAT).ifelse(number, ibis.null())
-        raw = number.isnan().ifelse(ibis.null(), number) if isinstance(kind, dt.Floating) else number
-        return _Field(name=name, type="number", raw=raw, value=axis, axis=axis, told=axis, maybe=maybe)
-    if isinstance(kind, (dt.Timestamp, dt.Date)):
-        seconds = column.cast("timestamp").epoch_seconds().cast("float64")
-        axis = seconds.between(-_MAX_FLOAT, _MAX_FLOAT).ifelse(seconds, ibis.null())
-        date = isinstance(kind, dt.Date)
-        return _Field(
-            name=name,
-            type="date" if date else "datetime",
-            raw=column,
-            value=axis,
-            axis=axis,
-            told=column,
-            maybe=maybe,
-        )
-    if isinstance(kind, (dt.String, dt.UUID, dt.Time)):
-        text = column.cast("string")
-        listed = (text.length() <= _MAX_TEXT).ifelse(text, ibis.null())
-        kind_name: Type = "time" if isinstance(kind, dt.Time) else "string"
-        return _Field(
-            name=name, type=kind_name, raw=column, value=listed, axis=None, told=column, maybe=maybe
-        )
-    return _Field(name=name, type="other", raw=column, value=None, axis=None, told=None)
-
-
-def _look(table: ir.Table, fields: Sequence[_Field], words: Iterable[str]) -> dict[str, Any]:
+def _look(table: ir.Table, fields: Sequence[Field], words: Iterable[str]) -> dict[str, Any]:
     """Ask what the first read tells: {name and number of the column: figure}.
 
     :param words: that are nulls, where a column of text holds any.
@@ -223,7 +150,7 @@ def _look(table: ir.Table, fields: Sequence[_Field], words: Iterable[str]) -> di
         if field.told is not None:
             smallest, largest = field.told.min(), field.told.max()
             if field.type not in ("integer", "number"):
-                smallest, largest = smallest.cast("string")[:_MAX_TEXT], largest.cast("string")[:_MAX_TEXT]
+                smallest, largest = smallest.cast("string")[:MAX_TEXT], largest.cast("string")[:MAX_TEXT]
             asked |= {f"min{i}": smallest, f"max{i}": largest}
         if field.axis is not None:
             asked |= {f"mean{i}": field.axis.mean(), f"deviation{i}": field.axis.std(how="sample")}
@@ -235,21 +162,12 @@ def _look(table: ir.Table, fields: Sequence[_Field], words: Iterable[str]) -> di
                     f"high{i}": field.axis.max(),
                     f"finite{i}": field.axis.count(),
                 }
-        unlike = _unlike(field)
-        if unlike is not None:
-            asked[f"fractions{i}"] = unlike.sum()
+        others = unlike(field)
+        if others is not None:
+            asked[f"fractions{i}"] = others.sum()
         if words and field.raw.type().is_string():
             asked[f"words{i}"] = duck.counts(field.raw, sorted(words))
     return duck.answer(table.aggregate(**asked))[0]
-
-
-def _unlike(field: _Field) -> ir.BooleanColumn | None:
-    """Return which values are not of the type that a CSV's sample suggests."""
-    if field.maybe == "boolean":
-        return ~_folded(field.raw).isin(_TRUTHS)
-    if field.axis is None or field.maybe is None:
-        return None
-    return field.axis != field.axis.floor() if field.maybe == "integer" else field.axis % _DAY_S != 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -282,7 +200,7 @@ class _Sample:
         return found
 
 
-def _distinct_sample(table: ir.Table, fields: Sequence[_Field]) -> _Sample:
+def _distinct_sample(table: ir.Table, fields: Sequence[Field]) -> _Sample:
     """Sample distinct rows with their counts; where rows repeat much, one row would fill the other sample."""
     key = ibis.struct({f"c{i}": field.raw for i, field in enumerate(fields)}).hash()
     values = {f"c{i}": field.value for i, field in enumerate(fields) if field.value is not None}
@@ -308,38 +226,12 @@ class _Plan:
     binned: bool
 
 
-def _judged(field: _Field, i: int, look: Mapping[str, Any]) -> _Field:
-    """Settle the type that the values of a CSV had to confirm.
-
-    :raises MisjudgedTypesError: there are words for nulls, or integers beyond the exact range of doubles.
-    """
-    if any(count for word, count in look.get(f"words{i}") or () if word):
-        raise MisjudgedTypesError(f"Column `{field.name}` holds words for missing values.")
-    held = look[f"held{i}"]
-    if (
-        field.maybe is None
-        or look[f"fractions{i}"]
-        or (field.maybe == "integer" and held != look[f"finite{i}"])
-    ):
-        return field
-    if field.maybe == "integer" and held and max(-look[f"min{i}"], look[f"max{i}"]) > _EXACT_INTEGER:
-        raise MisjudgedTypesError(f"Column `{field.name}` holds integers of more than 53 bits.")
-    if field.maybe == "boolean":
-        truth = _folded(field.raw) == _TRUTHS[0]
-        return replace(field, type="boolean", raw=truth, value=truth, told=None)
-    return replace(field, type=field.maybe)
-
-
-def _folded(text: ir.Column) -> Any:
-    return text.cast("string").lower()
-
-
-def _plan(field: _Field, i: int, look: Mapping[str, Any], sample: _Sample, base: Column | None) -> _Plan:
+def _plan(field: Field, i: int, look: Mapping[str, Any], sample: _Sample, base: Column | None) -> _Plan:
     common = sample.values(i) if field.value is not None else Counter()
     if field.type == "boolean" and field.maybe is not None:
         truths: Counter[Any] = Counter()
         for text, count in common.items():
-            truths[text.lower() == _TRUTHS[0]] += count
+            truths[text.lower() == TRUTHS[0]] += count
         common = truths
     values: list[Any]
     if len(common) <= MOST_COUNTED:
@@ -356,11 +248,11 @@ def _plan(field: _Field, i: int, look: Mapping[str, Any], sample: _Sample, base:
             edges = binning.edges(*span, common, integers=field.type == "integer")
         grid = binning.grid(*span, edges, common, values)
     # Larger integers share their double with a neighbour. What is no integer is counted on its axis anyway.
-    exact = field.type != "integer" or all(abs(value) < _EXACT_INTEGER for value in values)
+    exact = field.type != "integer" or all(abs(value) < EXACT_INTEGER for value in values)
     return _Plan(edges=edges, grid=grid, values=tuple(values), binned=bool(grid) and exact)
 
 
-def _span(field: _Field, i: int, look: Mapping[str, Any]) -> tuple[float, float] | None:
+def _span(field: Field, i: int, look: Mapping[str, Any]) -> tuple[float, float] | None:
     """Give the range of the finite values on the axis; None without any."""
     if field.axis is None:
         return None
@@ -371,7 +263,7 @@ def _span(field: _Field, i: int, look: Mapping[str, Any]) -> tuple[float, float]
 
 def _count(
     table: ir.Table,
-    fields: Sequence[_Field],
+    fields: Sequence[Field],
     plan: Sequence[_Plan],
     group: range,
     *,
@@ -399,9 +291,7 @@ def _count(
     return duck.answer(table.aggregate(**asked))[0]
 
 
-def _column(
-    field: _Field, i: int, look: Mapping[str, Any], plan: _Plan, counted: Mapping[str, Any]
-) -> Column:
+def _column(field: Field, i: int, look: Mapping[str, Any], plan: _Plan, counted: Mapping[str, Any]) -> Column:
     rows, held = look["rows"], look[f"held{i}"]
     if plan.binned:
         cumulated = binning.cumulated(plan.grid, dict(counted[f"bins{i}"]))
@@ -480,33 +370,3 @@ def _json(value: Any) -> Any:
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     return 0.0 if isinstance(value, float) and value == 0 else value
-
-
-def _nested_label(label: str, dataset: DataSet) -> UsageError:
-    return UsageError(
-        f"Column `{label}` of `{dataset.name}`, which `label` names, holds lists, objects or bytes: "
-        "they are no classes.",
-        "Name a column of text, numbers, truth values or dates.",
-        path=dataset.name,
-    )
-
-
-def _no_label(label: str, names: Sequence[str], dataset: DataSet) -> NoLabelError:
-    near = difflib.get_close_matches(label, names, n=1, cutoff=0.5)
-    shown = ", ".join(f"`{name}`" for name in names[:_NAMED]) + (" …" if len(names) > _NAMED else "")
-    meant = f"Did you mean `{near[0]}`? " if near else ""
-    return NoLabelError(
-        f"`{dataset.name}` has no column `{label}`, which `label` names.",
-        f"{meant}Its columns are: {shown}.",
-        path=dataset.name,
-    )
-
-
-def _few_classes(classes: int, label: str, dataset: DataSet) -> None:
-    if classes > MOST_CLASSES:
-        raise UsageError(
-            f"Column `{label}` of `{dataset.name}`, which `label` names, has more than {MOST_CLASSES:,} "
-            "different values: it looks like an identifier or a continuous value, not like a class.",
-            "Name the column that holds the class.",
-            path=dataset.name,
-        )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import cml_action
 from cml_action.data import dvc
+from cml_action.data.pull import pull
 from cml_action.errors import UsageError
 from cml_action.install import ensure
 from cml_action.model import describe, gate, labelled, python, reference
@@ -148,7 +149,7 @@ def _path(job: Job, wanted: Reference) -> Path:
     path = job.project / wanted.text
     tracked = dvc.outputs(job.project) if dvc.is_repository(job.project) else []
     if dvc.covers(tracked, wanted.text) and not path.exists():
-        pulled = dvc.pull(
+        pulled = pull(
             job.project, targets=[wanted.text], remote=job.inputs.remote or None, jobs=None, log=job.log
         )
         job.log.line(f"Pulled {wanted.text}: {pulled.fetched_files:,} files.")
@@ -198,7 +199,7 @@ def _data(job: Job, policy: ModelPolicy | None) -> Labelled | None:
     tracked = dvc.outputs(job.project)
     known = next((each.hash for each in tracked if each.path == policy.data.rstrip("/")), "")
     if dvc.covers(tracked, policy.data) and not (job.project / policy.data).exists():
-        dvc.pull(job.project, targets=[policy.data], remote=job.inputs.remote or None, jobs=None, log=job.log)
+        pull(job.project, targets=[policy.data], remote=job.inputs.remote or None, jobs=None, log=job.log)
     if known and dvc.edited(job.project, {policy.data.rstrip("/")}):
         known = ""  # evidence is about the bytes that were read, not about those that DVC recorded
     return labelled.read(policy, job.project, allowed=dvc.cache_directories(job.project), known=known)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cml_action.data import dvc
+from cml_action.data.pull import pull
 from cml_action.quantity import counted, quantity
 from cml_action.report import Code, Quantity, Report, Section, Table, Text
 
 if TYPE_CHECKING:
-    from cml_action.data.dvc import Pulled
+    from cml_action.data.pull import Pulled
     from cml_action.job import Job
 
 
 def run(job: Job) -> Report:
     """Fetch what `targets` name, else what `data` names, else everything."""
-    pulled = dvc.pull(
+    pulled = pull(
         job.project,
         targets=job.inputs.targets or _tracked(job),
         remote=job.inputs.remote or None,

@@ -17,8 +17,8 @@ from cml_action.report import Code, Report, Text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cml_action.data.dvc import Tracked
     from cml_action.data.profile import Profile
+    from cml_action.data.repository import Tracked
     from cml_action.data.tables import DataSet
     from cml_action.job import Job
 
