@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
@@ -12,25 +12,38 @@ from tests.services.proxy import Proxy, running_proxy
 from tests.services.race import take
 from tests.services.registries import GitWorld, MlflowWorld
 from tests.services.runner import step_environment
+from tests.services.wandb_world import WandbWorld
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.services.wandb_server import WandbServer
+
+Doors: TypeAlias = "tuple[Promotion, tuple[Proxy | WandbServer, ...]]"
 MOST_POINTS = 80
 
 
 @pytest.fixture(
-    params=["git", pytest.param("mlflow", marks=[pytest.mark.xdist_group("mlflow"), pytest.mark.slow])]
+    params=[
+        "git",
+        *(
+            pytest.param(name, marks=[pytest.mark.xdist_group(name), pytest.mark.slow])
+            for name in ("mlflow", "wandb")
+        ),
+    ]
 )
-def doors(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Promotion, tuple[Proxy, ...]]]:
-    """A promotion all of whose talk with the outside goes through proxies."""
+def doors(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Doors]:
+    """A promotion, and what all of its talk with the outside goes through."""
     with running_proxy("http://127.0.0.1:9") as hub:
         if request.param == "git":
             server = request.getfixturevalue("git_server")
             with running_proxy(server.url) as front:
                 world = GitWorld(server, tmp_path, token="test_token_admin", url=front.url)
                 yield Promotion(world, hub), (front, hub)
+        elif request.param == "wandb":
+            server = request.getfixturevalue("wandb_server")
+            yield Promotion(WandbWorld(server, tmp_path), hub), (server, hub)
         else:
             with running_proxy(request.getfixturevalue("mlflow_url")) as front:
                 yield Promotion(MlflowWorld(front.url, tmp_path), hub), (front, hub)
@@ -54,9 +67,7 @@ def state(promotion: Promotion, alias: str) -> dict[str, Any]:
     }
 
 
-def kill_everywhere(
-    doors: tuple[Promotion, tuple[Proxy, ...]], mode: str, held: list[str], **inputs: str
-) -> list[str]:
+def kill_everywhere(doors: Doors, mode: str, held: list[str], **inputs: str) -> list[str]:
     """Kill a step at each point, each time on a stage of its own, and return where it was killed."""
     promotion, proxies = doors
     world, expected, points = promotion.world, None, []
@@ -88,16 +99,18 @@ def kill_everywhere(
     raise AssertionError("There is no end of it")
 
 
-def test_a_promotion(doors: tuple[Promotion, tuple[Proxy, ...]]) -> None:
+def test_a_promotion(doors: Doors) -> None:
     promotion, _ = doors
     first, second = promotion.version("one"), promotion.version("two")
     points = kill_everywhere(doors, "promote", [first], model=f"{promotion.world.collection}:{second}")
     assert len(points) >= (20 if EVERYWHERE else 8)
-    writes = "receive-pack" if promotion.world.backend == "git" else "log-parameter"
+    writes = {"git": "receive-pack", "mlflow": "log-parameter", "wandb": "AddAliases"}[
+        promotion.world.backend
+    ]
     assert {each.split()[0] for each in points if writes in each} == {"before", "after"}
 
 
-def test_a_rollback_that_is_run_again_goes_back_once(doors: tuple[Promotion, tuple[Proxy, ...]]) -> None:
+def test_a_rollback_that_is_run_again_goes_back_once(doors: Doors) -> None:
     promotion, _ = doors
     names = [promotion.version(text) for text in ("one", "two")]
     assert len(kill_everywhere(doors, "rollback", names)) >= 8

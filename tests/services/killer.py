@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
     from tests.services.proxy import Proxy
+    from tests.services.wandb_server import WandbServer
 
 #: Requests that change something: being killed after them differs from being killed before the next.
 _WRITES = re.compile(
@@ -33,7 +34,7 @@ class Killer:
     :param at: which point, from 1.
     """
 
-    def __init__(self, at: int, *proxies: Proxy) -> None:
+    def __init__(self, at: int, *proxies: Proxy | WandbServer) -> None:
         self.at, self.passed = at, 0
         self.killed_at = ""
         self._lock, self._started = threading.Lock(), threading.Event()

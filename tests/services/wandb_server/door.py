@@ -74,6 +74,8 @@ class WandbServer:
         self._after: list[tuple[re.Pattern[str], Callable[[], object]]] = []
         self._held: list[tuple[re.Pattern[str], threading.Event]] = []
         self._end: tuple[re.Pattern[str], int] | None = None
+        #: As a proxy's (`proxy.py`), asked about what changes something: GraphQL's mutations.
+        self.breaks_off: Callable[[str, str], bool] = lambda _when, _call: False
         self._lock = threading.Lock()
         self.state.accounts[KEY] = Account(username="robot", teams=("ml",))
         self.state.accounts[READ_ONLY_KEY] = Account(username="reader", teams=("ml",), read_only=True)
@@ -249,12 +251,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         sent = self._read()
-        operation = ""
+        verb = operation = ""
         if self.path == "/graphql":
-            found = re.search(r"(?:query|mutation)\s+(\w+)", json.loads(sent).get("query", ""))
-            operation = found[1] if found else ""
+            found = re.search(r"(query|mutation)\s+(\w+)", json.loads(sent).get("query", ""))
+            verb, operation = found.groups() if found else ("", "")
         call = f"{self.command} {self.path} {operation}".rstrip()
         fault = self.wandb.arrived(call)
+        if verb == "mutation" and self.wandb.breaks_off("before", call):
+            self._reset()
+            return
         time.sleep(fault.delay_s)
         if fault.status is not None:
             kind = "text/html" if fault.body.startswith("<") else "application/json"
@@ -262,7 +267,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         status, body, kind = self._do(sent)
         self.wandb.done(call)
-        if fault.lost:
+        if fault.lost or (verb == "mutation" and self.wandb.breaks_off("after", call)):
             self._reset()
             return
         self._answer(status, body, kind, half=fault.half)
