@@ -1,18 +1,24 @@
 from __future__ import annotations
 
+import json
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 
+from cml_action.errors import OutsideError
 from cml_action.publish.assets import StoreRefusedError, check_assets
 from cml_action.publish.bucket import BucketStore
 from cml_action.publish.pictures import Picture
+from cml_action.publish.server import ServerStore
 from tests.services.azure import running_azure
+from tests.services.gcs import running_gcs
 from tests.services.images import SVG, png
 from tests.services.runner import Step, run_step
 from tests.services.s3 import KEYS, S3, running_s3
+from tests.services.server import asset_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -180,6 +186,51 @@ def test_a_container_of_azure_keeps_each_picture_once_and_signs_addresses(
                         assert answer.read() == each.data
         with pytest.raises(StoreRefusedError, match="Could not store pictures in az://nowhere/ci"):
             BucketStore("az", "nowhere/ci").put(pictures)
+
+
+def test_a_bucket_of_google_keeps_each_picture_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = [Picture(data=png(), kind="png", name="a"), Picture(data=SVG, kind="svg", name="b")]
+    with running_gcs(tmp_path, "plots") as url:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
+        store = BucketStore("gs", "plots/ci")
+
+        addresses = store.put(pictures)
+        first = _listed(url, "plots")
+
+        assert store.put(pictures) == addresses
+        assert _listed(url, "plots") == first
+        assert {name: kept["contentType"] for name, kept in first.items()} == {
+            f"ci/{each.file_name}": each.media_type for each in pictures
+        }
+        for each in pictures:
+            assert addresses[each.digest] == f"https://storage.googleapis.com/plots/ci/{each.file_name}"
+            media = f"{url}/download/storage/v1/b/plots/o/{quote(f'ci/{each.file_name}', safe='')}?alt=media"
+            with urllib.request.urlopen(media, timeout=20) as answer:  # noqa: S310 -- our own server
+                assert answer.read() == each.data
+        with pytest.raises(StoreRefusedError, match="these credentials are no key, but a token"):
+            BucketStore("gs", "plots/ci", signed_days=7).put(pictures)
+        with pytest.raises(StoreRefusedError, match="gs://nowhere/ci: there is no such bucket"):
+            BucketStore("gs", "nowhere/ci").put(pictures)
+
+
+def _listed(url: str, bucket: str) -> dict[str, dict[str, str]]:
+    """Return what a bucket holds: an object's metadata by its name."""
+    with urllib.request.urlopen(f"{url}/storage/v1/b/{bucket}/o", timeout=20) as answer:  # noqa: S310 -- our own
+        return {each["name"]: each for each in json.load(answer)["items"]}
+
+
+def test_an_asset_server_that_refuses_or_is_not_there_is_named() -> None:
+    picture = Picture(data=png(), kind="png", name="a")
+    for status in (403, 200):  # 200 with a text that is no address: another server
+        with (
+            asset_server(status) as server,
+            pytest.raises(
+                StoreRefusedError, match=f"the asset server 127.0.0.1 answered {status} and no address"
+            ),
+        ):
+            ServerStore(server.url).put([picture])
+    with pytest.raises(OutsideError, match=r"the asset server 127\.0\.0\.1 does not answer"):
+        ServerStore(server.url).put([picture])
 
 
 @pytest.mark.parametrize("bucket", ["no-such-bucket-here/x"])

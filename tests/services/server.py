@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -12,24 +13,27 @@ if TYPE_CHECKING:
 
 
 class AssetServer:
-    """What a test sees of it: `received` has the type and the content of each file."""
+    """What a test sees of it: `received` has the type and the content of each file.
 
-    def __init__(self) -> None:
-        self.url = ""
+    :param status: of its answers; an error has no address in it.
+    """
+
+    def __init__(self, status: int = 201) -> None:
+        self.url, self.status = "", status
         self.received: list[tuple[str, bytes]] = []
 
 
 @contextlib.contextmanager
-def asset_server() -> Iterator[AssetServer]:
+def asset_server(status: int = 201) -> Iterator[AssetServer]:
     """Start it on a free port and stop it at the end."""
-    state = AssetServer()
+    state = AssetServer(status)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             state.received.append((self.headers["Content-Type"], body))
-            answer = f"{state.url}/{len(state.received)}".encode()
-            self.send_response(201)
+            answer = f"{state.url}/{len(state.received)}".encode() if status == HTTPStatus.CREATED else b"no"
+            self.send_response(status)
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)
