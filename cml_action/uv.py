@@ -118,7 +118,7 @@ def fetch_wheel(lock: Path, wheel: Path, settings: Mapping[str, str]) -> bool:
         fitting = [
             (min(ranks[tag] for tag in tags if tag in ranks), each["url"])
             for each in files
-            if each["hashes"].get("sha256") in locked
+            if each["hashes"].get("sha256") in locked and each["filename"].endswith(".whl")
             if (tags := parse_wheel_filename(each["filename"])[3]) & ranks.keys()
         ]
         with (
