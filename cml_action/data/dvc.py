@@ -11,6 +11,7 @@ from cml_action.data.repository import (
     in_repository,
     is_wanted,
     opened,
+    outs_of,
     relative,
     remotes_of,
     tracked_by,
@@ -50,8 +51,7 @@ def edited(project: Path, paths: Collection[str]) -> tuple[str, ...]:
     not edited.
     """
     with opened(project, None) as (repo, _):
-        prefix = in_repository(repo, project, ".")
-        outs = {relative(PurePosixPath(*out.index_key[1]), prefix): out for out in repo.index.outs}
+        outs = outs_of(repo, in_repository(repo, project, "."))
         asked = {path: out for path, out in outs.items() if path in paths}
         try:
             return tuple(path for path, out in asked.items() if out.exists and out.changed_checksum())

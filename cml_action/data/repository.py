@@ -123,23 +123,28 @@ def _check_remote(repo: Repo, remote: str | None) -> None:
 
 def tracked_by(repo: Repo, prefix: str) -> list[Tracked]:
     """Return what DVC tracks, sorted by path. `prefix`: where the project lies in the repository."""
-    found = []
+    return [_one(repo, prefix, path, out) for path, out in sorted(outs_of(repo, prefix).items())]
+
+
+def outs_of(repo: Repo, prefix: str) -> dict[str, Output]:
+    """Return DVC's own objects for what it tracks, by path; see `tracked_by`."""
     try:
         outs = list(repo.index.outs)
     except Exception as error:
         raise dvc_faults.translate([error], ()) from error
+    found = {}
     for out in outs:
         workspace, key = out.index_key
         if workspace == "repo" and out.use_cache:
-            found.append(_one(repo, prefix, out, key))
-    return sorted(found, key=lambda each: each.path)
+            found[relative(PurePosixPath(*key), prefix)] = out
+    return found
 
 
-def _one(repo: Repo, prefix: str, out: Output, key: tuple[str, ...]) -> Tracked:
+def _one(repo: Repo, prefix: str, path: str, out: Output) -> Tracked:
     hashed, meta = out.hash_info, out.meta
     source = PurePosixPath(*repo.fs.parts(repo.fs.relpath(out.stage.path, repo.root_dir)))
     return Tracked(
-        path=relative(PurePosixPath(*key), prefix),
+        path=path,
         hash=f"{hashed.name}:{hashed.value}" if hashed and hashed.value else "",
         size_bytes=meta.size if meta else None,
         files=meta.nfiles if meta and meta.isdir else 1,
