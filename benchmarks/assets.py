@@ -7,12 +7,13 @@ that waits the same.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,12 +24,13 @@ from cml_action.publish.comment import leave_comment
 from cml_action.publish.pictures import Picture
 from cml_action.publish.place import Issue
 from cml_action.publish.server import ServerStore
+from tests.services.answering import Handler, answering
 from tests.services.emulator import Emulator, fresh_repository, running_emulator
 from tests.services.images import png
 from tests.services.proxy import Fault, running_proxy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from cml_action.publish.assets import Store
 
@@ -56,7 +58,7 @@ def calls_and_time(emulator: Emulator) -> bool:
     )
     print(f"| {'pictures go to':34} | calls | seconds |\n|:{'-' * 35}|------:|--------:|")
     found = {}
-    with Server() as server:
+    with running_server() as server:
         ways: dict[str, tuple[bool, Callable[[BranchStore], Store]]] = {
             "a server, one call a picture": (True, lambda _: ServerStore(server.url)),
             "the assets branch, GraphQL": (True, lambda branch: branch),
@@ -98,41 +100,28 @@ def one_comment(
         return proxy.count() + server.calls, time.monotonic() - began
 
 
+@dataclass
 class Server:
     """Takes a file a call and answers with an address, as CML's asset server did."""
 
-    def __init__(self) -> None:
-        self.calls = 0
-        outer = self
+    url: str = ""
+    calls: int = 0
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
 
-            def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["Content-Length"]))
-                outer.calls += 1
-                time.sleep(DELAY_S)
-                body = f"https://asset.example/{outer.calls}".encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+@contextlib.contextmanager
+def running_server() -> Iterator[Server]:
+    """Start it on a free port and stop it at the end."""
+    state = Server()
 
-            def log_message(self, *_: object) -> None:
-                pass
+    class Ours(Handler):
+        def respond(self) -> None:
+            self.body()
+            state.calls += 1
+            time.sleep(DELAY_S)
+            self.answer(200, f"https://asset.example/{state.calls}".encode())
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Server:  # noqa: PYI034
-        threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        ).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    with answering(Ours) as state.url:
+        yield state
 
 
 def writers(emulator: Emulator, rounds: int) -> int:

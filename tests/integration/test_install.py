@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import zipfile
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from cml_action.install import ensure
 from cml_action.log import Log
 from cml_action.uv import fetch_wheel
 from tests.services.act import ROOT, runner_environment, share_uv
+from tests.services.answering import Handler, answering
 from tests.services.images import png
 from tests.services.s3 import KEYS, running_s3
 
@@ -168,25 +168,14 @@ class Index:
 
 @contextlib.contextmanager
 def serving(index: Index) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Ours(Handler):
+        def respond(self) -> None:
             name = self.path.rpartition("/")[2]
             index.asked.append(self.path)
-            answer = index.wheels[name] if name else index.page
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
+            self.answer(200, index.wheels[name] if name else index.page)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- http.server's name
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/simple"
-        finally:
-            server.shutdown()
+    with answering(Ours) as url:
+        yield f"{url}/simple"
 
 
 MACHINES = {

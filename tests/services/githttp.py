@@ -6,12 +6,12 @@ import base64
 import contextlib
 import os
 import subprocess
-import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from tests.services.answering import Handler, answering
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,38 +56,28 @@ def running_git_server(root: Path) -> Iterator[GitServer]:
     state = GitServer(root)
     backend = Path(git(["--exec-path"], root).strip(), "git-http-backend")
 
-    class Handler(_Handler):
+    class Ours(_Handler):
         server_state = state
         program = backend
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        state.url = f"http://127.0.0.1:{server.server_port}"
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        try:
-            yield state
-        finally:
-            server.shutdown()
+    with answering(Ours) as state.url:
+        yield state
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     server_state: GitServer
     program: Path
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
 
-    def _serve(self) -> None:
-        sent = self._body()
+    def respond(self) -> None:
+        sent = self.body()
         place = urlsplit(self.path)
         may = self._may()
         if may is None:
-            self._answer(401, {"WWW-Authenticate": 'Basic realm="Git"'}, b"Bad credentials\n")
+            self.answer(401, b"Bad credentials\n", {"WWW-Authenticate": 'Basic realm="Git"'})
         elif "git-receive-pack" in self.path and may != WRITE:
-            self._answer(403, {}, b"Write access to repository not granted.\n")
+            self.answer(403, b"Write access to repository not granted.\n")
         else:
             self._run(place.path, place.query, sent)
-
-    do_GET = do_POST = _serve  # noqa: N815 — http.server's names
 
     def _may(self) -> str | None:
         """Return what the token may do; GitHub takes it as the password of Basic authentication."""
@@ -95,16 +85,6 @@ class _Handler(BaseHTTPRequestHandler):
         if kind.lower() != "basic" or len(self.headers.get_all("Authorization", [])) != 1:
             return None
         return self.server_state.tokens.get(base64.b64decode(word).decode().partition(":")[2])
-
-    def _body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding", "") != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        found = b""
-        while size := int(self.rfile.readline(), 16):
-            found += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return found
 
     def _run(self, path: str, query: str, sent: bytes) -> None:
         environ = {
@@ -125,15 +105,4 @@ class _Handler(BaseHTTPRequestHandler):
         head, _, body = done.stdout.partition(b"\r\n\r\n")
         headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line)
         status = int(headers.pop("Status", "200").split()[0])
-        self._answer(status, headers, body)
-
-    def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 — http.server's name
-        pass
+        self.answer(status, body, headers)

@@ -11,15 +11,13 @@ import contextlib
 import http.client
 import json
 import re
-import socket
-import struct
 import threading
 import time
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from tests.services.answering import Handler, answering
 from tests.services.deployments import Deployments
 from tests.services.graphql import answer as graphql_answer
 
@@ -119,50 +117,41 @@ def running_proxy(emulator_url: str, *, prefix: str = "", graphql: bool = True) 
     """
     proxy = Proxy(emulator_url, prefix, graphql=graphql)
 
-    class Handler(_Handler):
+    class Ours(_Handler):
         state = proxy
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        proxy.url = f"http://127.0.0.1:{server.server_port}{prefix}"
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        try:
-            yield proxy
-        finally:
-            server.shutdown()
+    with answering(Ours) as url:
+        proxy.url = url + prefix
+        yield proxy
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     state: Proxy
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
 
-    def _serve(self) -> None:
-        sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+    def respond(self) -> None:
+        sent = self.body()
         path = self.path.removeprefix(self.state.prefix)
         fault = self.state.arrived(self.command, path) or Fault()
         call = f"{self.command} {path}"
         if self.state.breaks_off("before", call):
-            self._reset()
+            self.reset()
             return
         time.sleep(fault.delay_s)
         if fault.reset:
-            self._reset()
+            self.reset()
             return
         if fault.status is not None:
             message = {"message": fault.message} if isinstance(fault.message, str) else fault.message
             text = message if isinstance(message, bytes) else json.dumps(message).encode()
-            self._answer(fault.status, fault.headers, text, half=fault.half)
+            self.answer(fault.status, text, fault.headers, half=fault.half)
             return
         answer = self.state.deployments.answer(self.command, path, sent, self.state.url)
         answer = answer or self._instead(path, sent)
         status, headers, body = answer or self._pass_on(self.command, path, sent)
         if fault.lost or self.state.breaks_off("after", call):
-            self._reset()
+            self.reset()
             return
-        self._answer(status, headers, body, half=fault.half)
-
-    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _serve  # noqa: N815 — http.server's names
+        self.answer(status, body, headers, half=fault.half)
 
     def _instead(self, path: str, sent: bytes) -> tuple[int, Mapping[str, str], bytes] | None:
         route = urlsplit(path).path
@@ -236,26 +225,6 @@ class _Handler(BaseHTTPRequestHandler):
             if name.lower() not in _HOP_BY_HOP
         }
         return response.status, kept, body.replace(there.encode(), here.encode())
-
-    def _answer(self, status: int, headers: Mapping[str, str], body: bytes, *, half: bool) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        if status != http.client.NO_CONTENT:
-            self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body[: len(body) // 2] if half else body)
-        if half:
-            self._reset()
-
-    def _reset(self) -> None:
-        self.wfile.flush()
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.close_connection = True
-        self.connection.close()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 — http.server's name
-        pass
 
 
 def _json(answer: Any) -> tuple[int, Mapping[str, str], bytes]:

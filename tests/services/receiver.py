@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
+
+from tests.services.answering import Handler, answering
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,21 +26,11 @@ def running_receiver() -> Iterator[Receiver]:
     """Listen on a free port, and stop at the end."""
     receiver = Receiver()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            sent = self.rfile.read(int(self.headers["Content-Length"]))
-            receiver.got.append((dict(self.headers), sent))
-            self.send_response(receiver.answers.pop(0) if receiver.answers else 204)
-            self.end_headers()
+    class Ours(Handler):
+        def respond(self) -> None:
+            receiver.got.append((dict(self.headers), self.body()))
+            self.answer(receiver.answers.pop(0) if receiver.answers else 204)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 — http.server's name
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        receiver.url = f"http://127.0.0.1:{server.server_port}/deploy"
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        try:
-            yield receiver
-        finally:
-            server.shutdown()
+    with answering(Ours) as url:
+        receiver.url = f"{url}/deploy"
+        yield receiver

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
+
+from tests.services.answering import Handler, answering
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,24 +28,11 @@ def asset_server(status: int = 201) -> Iterator[AssetServer]:
     """Start it on a free port and stop it at the end."""
     state = AssetServer(status)
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            state.received.append((self.headers["Content-Type"], body))
-            answer = f"{state.url}/{len(state.received)}".encode() if status == HTTPStatus.CREATED else b"no"
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
+    class Ours(Handler):
+        def respond(self) -> None:
+            state.received.append((self.headers["Content-Type"], self.body()))
+            made = status == HTTPStatus.CREATED
+            self.answer(status, f"{state.url}/{len(state.received)}".encode() if made else b"no")
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 — http.server's name
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        state.url = f"http://127.0.0.1:{server.server_port}"
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        try:
-            yield state
-        finally:
-            server.shutdown()
+    with answering(Ours) as state.url:
+        yield state

@@ -8,16 +8,14 @@ import hashlib
 import http.client
 import json
 import re
-import socket
-import struct
-import sys
 import threading
 import time
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from tests.services.wandb_server.answers import Asked, answer, load_schema
+from tests.services.answering import Handler, answering
+from tests.services.wandb_server.answers import answer, load_schema
+from tests.services.wandb_server.shown import Asked
 from tests.services.wandb_server.state import Account, Artifact, Collection, File, Run, State
 
 if TYPE_CHECKING:
@@ -224,33 +222,18 @@ def running_wandb() -> Iterator[WandbServer]:
     """Start the server on a free port and stop it at the end."""
     server = WandbServer()
 
-    class Handler(_Handler):
+    class Ours(_Handler):
         wandb = server
 
-    with _Listening(("127.0.0.1", 0), Handler) as listening:
-        listening.daemon_threads = True
-        server.url = f"http://127.0.0.1:{listening.server_port}"
-        threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        try:
-            yield server
-        finally:
-            listening.shutdown()
+    with answering(Ours) as server.url:
+        yield server
 
 
-class _Listening(ThreadingHTTPServer):
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a client that went away while it was answered."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
-            super().handle_error(request, client_address)
-
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     wandb: WandbServer
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
 
-    def _serve(self) -> None:
-        sent = self._read()
+    def respond(self) -> None:
+        sent = self.body()
         verb = operation = ""
         if self.path == "/graphql":
             found = re.search(r"(query|mutation)\s+(\w+)", json.loads(sent).get("query", ""))
@@ -258,31 +241,19 @@ class _Handler(BaseHTTPRequestHandler):
         call = f"{self.command} {self.path} {operation}".rstrip()
         fault = self.wandb.arrived(call)
         if verb == "mutation" and self.wandb.breaks_off("before", call):
-            self._reset()
+            self.reset()
             return
         time.sleep(fault.delay_s)
         if fault.status is not None:
             kind = "text/html" if fault.body.startswith("<") else "application/json"
-            self._answer(fault.status, fault.body.encode(), kind, half=fault.half)
+            self.answer(fault.status, fault.body.encode(), {"Content-Type": kind}, half=fault.half)
             return
         status, body, kind = self._do(sent)
         self.wandb.done(call)
         if fault.lost or (verb == "mutation" and self.wandb.breaks_off("after", call)):
-            self._reset()
+            self.reset()
             return
-        self._answer(status, body, kind, half=fault.half)
-
-    do_GET = do_POST = do_PUT = _serve  # noqa: N815 -- http.server's names
-
-    def _read(self) -> bytes:
-        if self.headers.get("Transfer-Encoding") != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        body = b""
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            body += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return body
+        self.answer(status, body, {"Content-Type": kind}, half=fault.half)
 
     def _do(self, sent: bytes) -> tuple[int, bytes, str]:
         if self.path.startswith("/storage/"):  # signed addresses: whoever has one may use it
@@ -323,21 +294,3 @@ class _Handler(BaseHTTPRequestHandler):
     @staticmethod
     def _json(status: int, body: object) -> tuple[int, bytes, str]:
         return status, json.dumps(body).encode(), "application/json"
-
-    def _answer(self, status: int, body: bytes, kind: str, *, half: bool) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body[: len(body) // 2] if half else body)
-        if half:
-            self._reset()
-
-    def _reset(self) -> None:
-        self.wfile.flush()
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.close_connection = True
-        self.connection.close()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- http.server's name
-        pass
