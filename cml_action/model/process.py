@@ -1,28 +1,7 @@
-"""The parent's side of the model's process: one question, one answer, and a fault for everything else.
-
-Questions go down one pipe and answers come up another, each a line of JSON. Neither is standard input or
-output, so what a model prints disturbs nothing. What this protects against, and what it does not:
-
-- An answer counts only if it is the next whole line, is JSON, and repeats the random word (128 bits) of the
-  question that was asked last. Anything else on the pipe, before or after a question, is a fault, and the
-  process is stopped. So code that writes to all file descriptors, a fork that returns into the worker, or
-  output that strays into the pipe never becomes a verdict.
-- The process has no token or key in its environment, and no verdict is made there: limits, labels, file
-  size, digest and the search of pickles stay on this side, and answers are checked as data from a stranger.
-- The sum of the times in an answer may not exceed what passed on the clock here, nor be grossly below it.
-- Code that is loaded into a process can read all of it: a model that *means* to can find the word, or answer
-  well only when it is measured. It then lies about itself alone. It runs as the user who runs this step, and
-  can read that user's files and processes. Who tests models of strangers does so in a job without secrets
-  (and with `persist-credentials: false` in `actions/checkout`, which otherwise leaves a token in the clone).
-"""
+"""A model in a process of its own, and what can be asked of it."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import secrets
-import select
 import shutil
 import tempfile
 import time
@@ -31,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cml_action.model import faults, pickles
-from cml_action.model.child import Child
 from cml_action.model.exchange import number, read_arrays, size_bytes, text, write_arrays
+from cml_action.model.pipe import Pipe
 from cml_action.model.spec import Limits
 
 if TYPE_CHECKING:
@@ -44,16 +23,11 @@ if TYPE_CHECKING:
 
     from cml_action.model.spec import ModelSpec, Place
 
-_WORKER = Path(__file__).with_name("worker")
-#: The longest answer: 100,000 times take 1 MB. Arrays travel as files.
-_LONGEST_ANSWER = 32 * 2**20
 #: Calls of one block at most.
 MOST_CALLS = 100_000
 #: What may pass on the clock here beside the calls: as much again, and this. A busy machine pauses for
 #: seconds, so it finds gross lies only.
 _SLACK_S = 5.0
-#: How long a process may take from closing the pipe to its end, by which it is known why it closed it.
-_LINGER_S = 5.0
 #: An event of CUDA's is rounded to half a microsecond.
 _ROUNDING = 1.01
 
@@ -123,20 +97,8 @@ class Worker:
 
     def __init__(self, spec: ModelSpec, place: Place, limits: Limits | None = None) -> None:
         self.spec = spec
-        self._place = place
-        self._limits = limits or Limits()
         self._folder = Path(tempfile.mkdtemp(prefix="model-", dir=place.private))
-        self._known = {
-            "path": _shown(spec.path, place.project),
-            "loader": spec.loader,
-            "python": str(place.python),
-            "sample": _shown(spec.sample, place.project) if spec.sample else "",
-            "function": "",
-        }
-        self._buffer = bytearray()
-        self._fault: faults.ModelFault | None = None
-        self._questions, self._answers, self._child = self._start()
-        self._ended = self._child.began + self._limits.total_s
+        self._pipe = Pipe(spec, place, limits or Limits())
 
     def __enter__(self) -> Self:
         """Return the same."""
@@ -151,31 +113,27 @@ class Worker:
 
     def close(self) -> None:
         """End the process and everything that it started."""
-        for descriptor in (self._questions, self._answers):
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
-        self._questions = self._answers = -1
-        self._child.kill()
+        self._pipe.close()
 
     @property
     def tail(self) -> str:
         """The last of what the model printed. Not ours: shown as code or not at all."""
-        return self._child.tail
+        return self._pipe.tail
 
     def load(self) -> Loaded:
         """Load the model and one input for it; pickles are searched before."""
         spec = self.spec
         if not spec.path.exists():
-            raise self._stop(faults.fault("missing", "", self._known))
+            raise self._pipe.stop(faults.fault("missing", "", self._pipe.known))
         size = size_bytes(spec.path)
         try:
             pickles.search(spec.path, allow_pickle=spec.allow_pickle)
         except pickles.PickleError as error:
-            raise self._stop(faults.fault(error.code, error.said, self._known)) from None
-        found = self._ask(
+            raise self._pipe.stop(faults.fault(error.code, error.said, self._pipe.known)) from None
+        found = self._pipe.ask(
             "load",
             "it was loaded",
-            seconds=self._limits.load_s,
+            seconds=self._pipe.limits.load_s,
             path=str(spec.path),
             loader=spec.loader,
             inputs=[
@@ -188,7 +146,7 @@ class Worker:
             allow_pickle=spec.allow_pickle,
             trusted=list(spec.trusted),
         )
-        with self._believed():
+        with self._pipe.believed():
             return Loaded(
                 kind=text(found["kind"]),
                 seconds=number(found["seconds"]),
@@ -209,14 +167,14 @@ class Worker:
 
         :param most_s: seconds after which it is measured as it is.
         """
-        found = self._ask(
+        found = self._pipe.ask(
             "warm_up",
             "it was warmed up",
-            seconds=max(self._limits.request_s, 3 * most_s),
+            seconds=max(self._pipe.limits.request_s, 3 * most_s),
             batch=batch,
             most_s=most_s,
         )
-        with self._believed():
+        with self._pipe.believed():
             return WarmUp(
                 calls=int(found["calls"]),
                 seconds=number(found["seconds"]),
@@ -236,22 +194,22 @@ class Worker:
         if not 1 <= calls <= MOST_CALLS:
             raise ValueError(calls)
         began = time.perf_counter()
-        found = self._ask("block", "it was measured", calls=calls, batch=batch)
+        found = self._pipe.ask("block", "it was measured", calls=calls, batch=batch)
         passed = time.perf_counter() - began
-        with self._believed():
+        with self._pipe.believed():
             times = [int(each) for each in found["ns"]]
             other = number(found["other_s"])
             if len(times) != calls or min(times) < 0:
                 raise ValueError
         claimed = sum(times) / 1e9
         if claimed + other > _ROUNDING * passed or passed > 2 * claimed + other + _SLACK_S:
-            raise self._stop(faults.time_fault(claimed, passed, self._known))
+            raise self._pipe.stop(faults.time_fault(claimed, passed, self._pipe.known))
         return times
 
     def memory(self) -> Memory:
         """Return the memory as it is and the peak since the baseline."""
-        found = self._ask("memory", "its memory was read")
-        with self._believed():
+        found = self._pipe.ask("memory", "its memory was read")
+        with self._pipe.believed():
             cuda = found["cuda_peak"]
             return Memory(
                 baseline=int(found["baseline"]),
@@ -263,15 +221,15 @@ class Worker:
 
     def environment(self) -> dict[str, str]:
         """Return where it runs: versions, processor, threads, GPU with its clocks; words for people."""
-        found = self._ask("environment", "it was asked about its environment")
-        with self._believed():
+        found = self._pipe.ask("environment", "it was asked about its environment")
+        with self._pipe.believed():
             return {text(name): text(value) for name, value in found["environment"].items()}
 
     def example(self, batch: int = 1) -> dict[str, np.ndarray[Any, Any]]:
         """Return the inputs that it is timed with, by name; a nameless one is `input` or `input_0`, …."""
         folder = self._new_folder()
-        self._ask("example", "its input was made", batch=batch, folder=str(folder))
-        with self._believed():
+        self._pipe.ask("example", "its input was made", batch=batch, folder=str(folder))
+        with self._pipe.believed():
             return read_arrays(folder)
 
     def predict(
@@ -293,7 +251,7 @@ class Worker:
         """
         folder, results = self._new_folder(), self._new_folder()
         order = write_arrays(folder, inputs)
-        self._ask(
+        self._pipe.ask(
             "predict",
             "it was called",
             seconds=seconds,
@@ -303,7 +261,7 @@ class Worker:
             batch=batch,
             table=table,
         )
-        with self._believed():
+        with self._pipe.believed():
             return read_arrays(results)
 
     def evaluate(self, function: str, *, seconds: float | None = None) -> dict[str, float]:
@@ -311,125 +269,10 @@ class Worker:
 
         :param function: `package.module:function`.
         """
-        self._known["function"] = function
-        found = self._ask("evaluate", f"`{function}` ran", seconds=seconds, function=function)
-        with self._believed():
+        self._pipe.known["function"] = function
+        found = self._pipe.ask("evaluate", f"`{function}` ran", seconds=seconds, function=function)
+        with self._pipe.believed():
             return {text(name): number(value) for name, value in found["metrics"].items()}
-
-    def _start(self) -> tuple[int, int, Child]:
-        down_read, down_write = os.pipe()
-        up_read, up_write = os.pipe()
-        threads = str(self.spec.threads) if self.spec.threads else None
-        extra = {f"{name}_NUM_THREADS": threads for name in ("OMP", "MKL", "OPENBLAS") if threads}
-        if not self.spec.allow_pickle:  # also for a `torch.load` in a loader (PyTorch's documented variable)
-            extra["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
-        try:
-            child = Child(
-                # `-u`: what was printed before a crash is there to be read.
-                [self._place.python, "-u", _WORKER / "__main__.py", str(down_read), str(up_write)],
-                folder=self._place.project,
-                environ=self._place.environ,
-                extra={
-                    **extra,
-                    "MODEL_PATH": str(self.spec.path),
-                    "PYTHONDONTWRITEBYTECODE": "1",
-                    "PYTHONFAULTHANDLER": "1",
-                },
-                memory_bytes=self._limits.memory_bytes,
-                pass_fds=(down_read, up_write),
-            )
-        except BaseException:
-            os.close(down_write)
-            os.close(up_read)
-            raise
-        finally:
-            os.close(down_read)
-            os.close(up_write)
-        os.set_blocking(up_read, False)
-        return down_write, up_read, child
-
-    def _ask(self, what: str, doing: str, *, seconds: float | None = None, **words: Any) -> dict[str, Any]:
-        """Ask one question and return the answer.
-
-        :raises ModelFault: for whatever comes instead of one.
-        """
-        if self._fault:  # it is gone
-            raise self._fault
-        limit, left = seconds or self._limits.request_s, self._ended - time.monotonic()
-        until = time.monotonic() + min(limit, left)
-        if left < limit:
-            limit = self._limits.total_s
-        if self._buffer or self._has_spoken():  # nobody asked
-            raise self._stop(faults.pipe_fault(self._known, tail=self.tail))
-        word = secrets.token_hex(16)
-        line = json.dumps({"do": what, "word": word, **words}).encode() + b"\n"
-        with contextlib.suppress(BrokenPipeError):  # then there is no answer either
-            os.write(self._questions, line)
-        answer = self._answer(until, limit, doing)
-        try:
-            found = json.loads(answer)
-        except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, dict) or found.get("word") != word or self._buffer:
-            raise self._stop(faults.pipe_fault(self._known, tail=self.tail))
-        if "fault" in found:
-            raise faults.fault(str(found["fault"]), str(found.get("said", "")), self._known, tail=self.tail)
-        return found
-
-    def _answer(self, until: float, limit: float, doing: str) -> bytes:
-        """Read one line."""
-        while b"\n" not in self._buffer:
-            left = until - time.monotonic()
-            if left <= 0:
-                raise self._stop(faults.hang_fault(limit, doing, self._known, tail=self.tail))
-            ready, _, _ = select.select([self._answers], [], [], left)
-            if not ready:
-                continue
-            chunk = os.read(self._answers, 2**20)
-            self._buffer += chunk
-            if not chunk:
-                raise self._stop(self._gone(doing))
-            if len(self._buffer) > _LONGEST_ANSWER:
-                raise self._stop(faults.pipe_fault(self._known, tail=self.tail))
-        line, _, rest = bytes(self._buffer).partition(b"\n")
-        self._buffer = bytearray(rest)
-        return line
-
-    def _has_spoken(self) -> bool:
-        """Whether something came up the pipe by itself. Its end is no word: the next question meets it."""
-        try:
-            self._buffer += os.read(self._answers, 2**16)
-        except BlockingIOError:
-            return False
-        return bool(self._buffer)
-
-    def _gone(self, doing: str) -> faults.ModelFault:
-        """Return why the pipe was closed."""
-        code = self._child.wait(_LINGER_S)
-        self.close()  # the tail is whole then
-        if "cml-action runs models in Python 3.8 or later" in self.tail:
-            return faults.fault("old-python", self.tail.rpartition(" ")[2], self._known)
-        if self._child.overrun:
-            used, limit = self._child.overrun, self._child.memory_limit
-            return faults.memory_fault(used, limit, doing, self._known, tail=self.tail)
-        return faults.ended_fault(code, doing, self._known, tail=self.tail)
-
-    def _stop(self, fault: faults.ModelFault) -> faults.ModelFault:
-        self.close()
-        self._fault = fault
-        return fault
-
-    @contextlib.contextmanager
-    def _believed(self) -> Any:
-        """Take an answer apart; one that does not fit was not written by the worker."""
-        try:
-            yield
-        except (KeyError, TypeError, ValueError, OverflowError, AttributeError, OSError):
-            raise self._stop(faults.pipe_fault(self._known, tail=self.tail)) from None
 
     def _new_folder(self) -> Path:
         return Path(tempfile.mkdtemp(dir=self._folder))
-
-
-def _shown(path: Path, project: Path) -> str:
-    return path.relative_to(project).as_posix() if path.is_relative_to(project) else path.name

@@ -22,7 +22,7 @@ import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from cml_action.errors import CmlActionError, OutsideError, UsageError, suggestion
+from cml_action.errors import CmlActionError, OutsideError, UsageError
 from cml_action.registry import wandbfiles
 from cml_action.registry.kept import read_kept, to_text
 from cml_action.registry.protocol import (
@@ -33,22 +33,17 @@ from cml_action.registry.protocol import (
     Stage,
     Version,
     moved,
-    only,
 )
 from cml_action.registry.wandbdoor import Door
 from cml_action.registry.wandbnames import (
-    MARK,
-    NUMBER,
     checked_alias,
-    checked_path,
     claim_after,
-    digests_of,
-    id_of,
     mark,
     number_of,
     path_of,
     version_of,
 )
+from cml_action.registry.wandbread import Reader
 from cml_action.registry.wandbrecord import (
     MOST_MOVES,
     Record,
@@ -67,12 +62,9 @@ if TYPE_CHECKING:
 _DIGEST = re.compile(r"(sha256|wandb):([0-9a-f]+)")
 #: An alias with the identifier of the version that it shall stand for (`wandbevent.py`).
 _PINNED = re.compile(r"([^@]+)@([A-Za-z0-9+/=_-]{8,})")
-_PAGE = 100
 #: Characters of evidence beside a version. W&B names no limit; the metadata is read with each look at it.
 _MOST_EVIDENCE = 20_000
 _ATTEMPTS = 3
-#: What a registry of models holds. It is asked for only where a collection has no version that would say it.
-_TYPE = "model"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +91,10 @@ class WandbRegistry:
     door: Door
     backend: ClassVar[str] = "wandb"
 
+    @property
+    def _reader(self) -> Reader:
+        return Reader(door=self.door)
+
     def find(self, collection: str, wanted: str) -> Version:
         """Return the version with a number, an alias or a digest.
 
@@ -106,9 +102,9 @@ class WandbRegistry:
             an event and its job, or a person's approval, an alias may move on.
         """
         if _DIGEST.fullmatch(wanted):
-            return self._with_digest(collection, wanted)
+            return self._reader.with_digest(collection, wanted)
         pinned = _PINNED.fullmatch(wanted)
-        found = self._artifact(collection, pinned[1] if pinned else wanted)
+        found = self._reader.artifact(collection, pinned[1] if pinned else wanted)
         if pinned and pinned[2] != found.id:
             raise UsageError(
                 f"`{pinned[1]}` of `{collection}` moved on since this event: {number_of(found)} holds it"
@@ -119,9 +115,9 @@ class WandbRegistry:
 
     def look(self, collection: str, alias: str) -> Stage:
         """Read who holds the alias, the mark's record, and whether a move is decided: three requests."""
-        holder, marked = self._holders(collection, checked_alias(alias))
-        any_version = holder or marked or self._get(collection, "latest")
-        path = path_of(any_version) if any_version else self._path_of_empty(collection)
+        holder, marked = self._reader.holders(collection, checked_alias(alias))
+        any_version = holder or marked or self._reader.get(collection, "latest")
+        path = path_of(any_version) if any_version else self._reader.path_of_empty(collection)
         key = f"{path}:{alias}"
         record = (read_record(marked.metadata, key) if marked else None) or Record()
         if record.over:  # written over the last one, by a job that has not finished
@@ -147,7 +143,7 @@ class WandbRegistry:
             doubts=tuple(doubts),
             seen=seen,
         )
-        won = self._winner(claim_after(path, alias, record.id))
+        won = self._reader.winner(claim_after(path, alias, record.id))
         return self._pending(stage, won) if won else stage
 
     def settle(self, stage: Stage) -> Stage:
@@ -156,7 +152,7 @@ class WandbRegistry:
             if not stage.pending or stage.holder is None:
                 return stage
             seen: _Seen = stage.seen
-            artifact = self._artifact(stage.collection, stage.holder.name)
+            artifact = self._reader.artifact(stage.collection, stage.holder.name)
             key = f"{seen.path}:{stage.alias}"
             record = read_record(artifact.metadata, key)
             if record is None or record.id != seen.claimed:  # its record is lost
@@ -177,7 +173,7 @@ class WandbRegistry:
         """Record, claim, and let the alias follow."""
         stage = self.settle(stage)
         seen: _Seen = stage.seen
-        target = self._artifact(stage.collection, move.version)
+        target = self._reader.artifact(stage.collection, move.version)
         now = self.look(stage.collection, stage.alias)
         if now.seen != seen:
             raise moved(now)
@@ -212,111 +208,29 @@ class WandbRegistry:
 
     def versions(self, collection: str) -> Iterator[Version]:
         """Yield the versions, a page of the server's at a time."""
-        newest = self._get(collection, "latest")
-        if newest is None:
-            raise self._no_collection(collection)
-        path = path_of(newest)
-        with self.door.errors(f"list the versions of `{collection}`"):
-            pages = iter(self.door.api.artifacts(newest.type, path, per_page=_PAGE))
-        while True:
-            with self.door.errors(f"list the versions of `{collection}`"):
-                artifact = next(pages, None)
-            if artifact is None:
-                return
-            yield version_of(collection, artifact)
+        for each in self._reader.every(self._reader.newest(collection)):
+            yield version_of(collection, each)
 
     def download(self, version: Version, folder: Path) -> Path:
         """Fetch the files by the addresses that the server signs."""
-        return wandbfiles.download(self.door, self._artifact(version.collection, version.name), folder)
+        return wandbfiles.download(self.door, self._reader.artifact(version.collection, version.name), folder)
 
     def evidence(self, version: Version) -> Kept | None:
         """Read the evidence in the version's metadata."""
-        text = read_evidence(self._artifact(version.collection, version.name).metadata)
+        text = read_evidence(self._reader.artifact(version.collection, version.name).metadata)
         return read_kept(text, shown_as=f"the metadata of {version.reference}") if text else None
 
     def keep_evidence(self, version: Version, kept: Kept) -> None:
         """Keep it in the version's metadata, which every collection that the version is linked into shows."""
         text = to_text(kept, most=_MOST_EVIDENCE)
         self._edit(
-            self._artifact(version.collection, version.name),
+            self._reader.artifact(version.collection, version.name),
             lambda metadata: with_evidence(metadata, text),
             lambda metadata: bool(
                 (found := read_evidence(metadata))
                 and read_kept(found, shown_as="") == read_kept(text, shown_as="")
             ),
         )
-
-    def _get(self, collection: str, name: str) -> Artifact | None:
-        return self.door.artifact(f"{checked_path(collection)}:{name}")
-
-    def _holders(self, collection: str, alias: str) -> tuple[Artifact | None, Artifact | None]:
-        """Return what holds an alias, and what its mark. Both move at once, and are read one by one."""
-        holder, marked = self._get(collection, alias), self._get(collection, mark(alias))
-        if id_of(holder) != id_of(marked) and marked is not None:
-            again = self._get(collection, alias), self._get(collection, mark(alias))
-            if (id_of(again[0]), id_of(again[1])) != (id_of(holder), id_of(marked)):
-                return self._holders(collection, alias)
-        return holder, marked
-
-    def _artifact(self, collection: str, name: str) -> Artifact:
-        """Return what a number or an alias stands for, or say what there is instead."""
-        number = NUMBER.fullmatch(name)
-        found = self._get(collection, f"v{number[1]}" if number else checked_alias(name))
-        if found is not None:
-            return found
-        newest = self._get(collection, "latest")
-        if newest is None:
-            raise self._no_collection(collection)
-        if number:
-            raise NotThereError(
-                f"There is no version {name} of `{collection}`: it was deleted, or never there.",
-                f"The newest is {newest.version}. Name one that is there in the input `model`.",
-            )
-        with self.door.errors(f"list the aliases of `{collection}`"):
-            every = newest.collection.aliases
-        known = sorted(each for each in every if not NUMBER.fullmatch(each) and not each.startswith(MARK))
-        raise NotThereError(
-            f"No version of `{collection}` holds the alias `{name}`.{suggestion(name, known)}",
-            f"It has {', '.join(f'`{each}`' for each in known)}. Name one of them, or a version such as"
-            f" `{collection}:{newest.version}`.",
-        )
-
-    def _no_collection(self, collection: str) -> NotThereError:
-        return NotThereError(
-            f"W&B has no collection `{collection}` that holds a version, or does not show it to this key.",
-            "Check the input `collection` or `model`: `wandb-registry-NAME/COLLECTION`, with the organization"
-            " in front where the key sees several; and that the key's account may read it.",
-        )
-
-    def _path_of_empty(self, collection: str) -> str:
-        """Return where a collection is that holds no version yet."""
-        try:
-            with self.door.errors(f"look for `{collection}`"):
-                found = self.door.api.artifact_collection(_TYPE, collection)
-                return f"{found.entity}/{found.project}/{found.name}"
-        except CmlActionError as error:
-            raise self._no_collection(collection) from error
-
-    def _with_digest(self, collection: str, wanted: str) -> Version:
-        """Go through all versions: W&B finds none by a digest, and two may have the same."""
-        newest = self._get(collection, "latest")
-        if newest is None:
-            raise self._no_collection(collection)
-        stem = f"{path_of(newest)}:"
-        with self.door.errors(f"list the versions of `{collection}`"):
-            every = self.door.api.artifacts(newest.type, path_of(newest), per_page=_PAGE)
-            versions = (version_of(collection, each) for each in every if wanted in digests_of(each, stem))
-            found = {each.name: each for each in versions}
-        return found[only(list(found), collection, wanted)]
-
-    def _winner(self, claim: str) -> Artifact | None:
-        """Return the version that a claim decided for; None where nobody has claimed yet.
-
-        It is the one with the lowest number. That is 0, unless its version was deleted since.
-        """
-        last = self.door.artifact(f"{claim}:latest")
-        numbers = range(int(last.version[1:]) if last else 0)
-        return next((each for n in numbers if (each := self.door.artifact(f"{claim}:v{n}"))), last)
 
     def _pending(self, stage: Stage, won: Artifact) -> Stage:
         """Return a stage as the move makes it that is decided and not finished."""
@@ -326,11 +240,11 @@ class WandbRegistry:
         if record and record.moves and record.after == seen.id:
             moves, claimed = record.moves, record.id
         else:
-            version = self._name_in(seen.path, won)
+            version = self._reader.name_in(seen.path, won)
             lost = Move(number=stage.next, alias=stage.alias, version=version, previous=seen.holder)
             moves, claimed = (*stage.moves, lost), str(won.id)
             doubts = (*doubts, f"The record of the move to {version} was edited by hand, and is lost.")
-        held = self._artifact(stage.collection, moves[-1].version)
+        held = self._reader.artifact(stage.collection, moves[-1].version)
         return replace(
             stage,
             holder=version_of(stage.collection, held),
@@ -339,17 +253,6 @@ class WandbRegistry:
             pending=True,
             doubts=doubts,
             seen=replace(seen, claimed=claimed),
-        )
-
-    def _name_in(self, path: str, artifact: Artifact) -> str:
-        """Return the number of a version in a collection that it is linked into."""
-        with self.door.errors(f"find where `{artifact.source_qualified_name}` is linked"):
-            for each in (artifact.source_artifact, *artifact.linked_artifacts):
-                if path_of(each) == path:
-                    return str(each.version)
-        raise NotThereError(
-            f"`{artifact.source_qualified_name}`, which a job began to move, is not in `{path}` any more.",
-            f"Link it again, or delete the collection `{artifact.name.partition(':')[0]}`.",
         )
 
     def _edit(
