@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cml_action.model.latency import Demand
+from cml_action.model.latency import ALPHA, Demand
 from cml_action.quantity import counted, quantity
 from cml_action.report import Code, Figure, Panel, Quantity, Section, Series, Table, Text
 
@@ -162,11 +162,7 @@ def _ratio(timings: Timings, name: Quantile) -> tuple[Inline, ...]:
         value = timings.quantile("candidate", name) / timings.quantile("production", name)
         return (Quantity(value, "ratio"),)
     shown = _ratio_interval(timings, name)
-    level = f"{timings.level:.2%}".rstrip("%").rstrip("0").rstrip(".")
-    return (
-        Quantity(shown.estimate, "ratio"),
-        f" ({level}{chr(0x202F)}%: {quantity(shown.low)} to {quantity(shown.high)})",
-    )
+    return (Quantity(shown.estimate, "ratio"), f" ({quantity(shown.low)} to {quantity(shown.high)})")
 
 
 def _ratio_interval(timings: Timings, name: Quantile) -> Interval:
@@ -219,11 +215,17 @@ def _how(found: Found) -> str:
     assert timings is not None  # noqa: S101 -- the caller's question
     turns = "candidate and production in turns" if "production" in timings.seconds else "the candidate alone"
     rounds = f"{timings.rounds} of at most {timings.plan.looks[-1]} rounds"
+    ranges = (
+        " The range beside a ratio is its confidence interval, so wide that all looks at the data together"
+        f" err in at most {quantity(ALPHA, 'share')} of cases."
+        if "production" in timings.seconds
+        else ""
+    )
     warm = "" if found.stable else " Calls were still becoming faster when the time for warming up was over."
     return (
         f"Latency: {turns}, {rounds}, {counted(timings.plan.calls, 'call')} a block,"
         f" {quantity(timings.took_s, 'seconds')}. Blocks of the same model spread by"
-        f" ± {quantity(timings.noise, 'share')} on this machine (middle 90{chr(0x202F)}%).{warm}"
+        f" ± {quantity(timings.noise, 'share')} on this machine (middle 90{chr(0x202F)}%).{ranges}{warm}"
     )
 
 
