@@ -48,6 +48,12 @@ def action(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Private environments that runs share: to make one, and its byte code, takes most of a short run."""
+    return tmp_path_factory.mktemp("installed")
+
+
+@pytest.fixture(scope="session")
 def user_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of an environment with pip, as `actions/setup-python` would put it on the PATH."""
     home = tmp_path_factory.mktemp("user") / "python"

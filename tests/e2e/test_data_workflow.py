@@ -52,8 +52,11 @@ def table(rows: int, weights: tuple[int, int, int]) -> str:
 class Runner:
     """Runs the workflow for a pull request of the emulator, as a runner with the given number would."""
 
-    def __init__(self, project: Project, emulator: Emulator, fresh: Fresh, user_python: Path) -> None:
+    def __init__(
+        self, project: Project, emulator: Emulator, fresh: Fresh, user_python: Path, installed: Path
+    ) -> None:
         self.project, self.emulator, self.fresh, self.python = project, emulator, fresh, user_python
+        self.installed = installed
         self.runs = 0
 
     def run(self, action: Path, folder: Path, base: str, secrets: dict[str, str]) -> Run:
@@ -74,6 +77,7 @@ class Runner:
             },
             token=self.emulator.token,
             secrets=secrets,
+            installed=self.installed,
             environ={
                 "PATH": f"{self.python.parent}:{os.environ['PATH']}",
                 "AWS_ENDPOINT_URL": os.environ["AWS_ENDPOINT_URL"],
@@ -83,8 +87,8 @@ class Runner:
 
 
 @pytest.fixture
-def runner(project: Project, emulator: Emulator, fresh: Fresh, user_python: Path) -> Runner:
-    return Runner(project, emulator, fresh, user_python)
+def runner(project: Project, emulator: Emulator, fresh: Fresh, user_python: Path, installed: Path) -> Runner:
+    return Runner(project, emulator, fresh, user_python, installed)
 
 
 def test_a_pull_request_that_changes_the_data_gets_one_comment_which_the_next_push_updates(

@@ -43,7 +43,7 @@ def evaluate(model):
 
 
 def test_a_dispatched_model_is_gated_beside_production_and_the_verdict_is_commented(
-    tmp_path: Path, action: Path, user_python: Path, emulator: Emulator, fresh: Fresh
+    tmp_path: Path, action: Path, user_python: Path, installed: Path, emulator: Emulator, fresh: Fresh
 ) -> None:
     repository = tmp_path / "repository"
     workflow = WORKFLOW.replace("COMMENT", f"pr/{fresh.pull.number}").replace("PYTHON", sys.executable)
@@ -72,6 +72,7 @@ def test_a_dispatched_model_is_gated_beside_production_and_the_verdict_is_commen
         github={"GITHUB_API_URL": emulator.url, "GITHUB_REPOSITORY": fresh.name, "GITHUB_RUN_ID": "7"},
         token=emulator.token,
         environ={"PATH": f"{user_python.parent}:{os.environ['PATH']}"},
+        installed=installed,
     )
 
     assert run.exit_code == 0, run.errors or run.log

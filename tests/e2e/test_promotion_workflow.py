@@ -67,7 +67,7 @@ def staged(wandb_server: WandbServer, proxy: Proxy, fresh: Fresh, tmp_path: Path
 
 
 @pytest.fixture
-def start(action: Path, user_python: Path, tmp_path: Path) -> Start:
+def start(action: Path, user_python: Path, installed: Path, tmp_path: Path) -> Start:
     """Run the jobs of an example workflow, in a run of their own."""
     nothing = tmp_path / "setup-python"
     write(nothing, {"action.yml": AS_IT_IS})
@@ -92,6 +92,7 @@ def start(action: Path, user_python: Path, tmp_path: Path) -> Start:
             secrets={name: text for name, text in world.environ.items() if name == "WANDB_API_KEY"},
             environ={"PATH": f"{user_python.parent}:{os.environ['PATH']}"},
             actions={"actions/setup-python@v5": nothing},
+            installed=installed,
         )
 
     return run

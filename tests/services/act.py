@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 _ACT = Path(sys.executable).with_name("act")
 _LIMIT_S = 300
-_SAVED = "save-what-is-left"
+_SAVED, _FOUND = "save-what-is-left", "find-what-is-installed"
 # How this machine reaches the network and the package index: it decides, and nothing of it is written here.
 _MACHINE = re.compile(
     r"(HTTPS?|ALL|NO)_PROXY|SSL_CERT_(FILE|DIR)|(REQUESTS_CA|CURL_CA)_BUNDLE|GIT_SSL_CAINFO|(PIP|UV)_\w+",
@@ -118,6 +118,7 @@ def run_workflow(  # noqa: PLR0913 -- a runner is made of these
     secrets: Mapping[str, str] | None = None,
     environ: Mapping[str, str] | None = None,
     actions: Mapping[str, Path] | None = None,
+    installed: Path | None = None,
 ) -> Run:
     """Run the workflows of a repository that an event starts, with `org/cml-action@v1` as the Action given.
 
@@ -129,13 +130,14 @@ def run_workflow(  # noqa: PLR0913 -- a runner is made of these
     :param token: what `github.token` is; `secrets`: the repository's.
     :param environ: on top of `runner_environment`, or instead of parts of it (PATH).
     :param actions: stand-ins for other Actions, by their `uses`.
+    :param installed: where private environments are kept from run to run; each job makes its own where None.
     """
     home, temp, workspace, written = (folder / name for name in ("home", "temp", "workspace", "event.json"))
     for made in (home, temp, workspace):
         made.mkdir(parents=True)
     share_uv(home)
     written.write_text(json.dumps(payload))
-    workflows = _saving(repository, folder)
+    workflows = _saving(repository, folder, installed)
     command: list[str | Path] = [_ACT, event, "--json", "--no-cache-server"]
     command += ["--eventpath", written, "--workflows", workflows]
     command += ["--platform", "ubuntu-latest=-self-hosted", "--action-cache-path", folder / "act"]
@@ -163,16 +165,28 @@ def run_workflow(  # noqa: PLR0913 -- a runner is made of these
     return _read(done.returncode, lines, workspace, temp)
 
 
-def _saving(repository: Path, folder: Path) -> Path:
+def _saving(repository: Path, folder: Path, installed: Path | None) -> Path:
     """Write the workflows with a last step that saves what is left of the job, and return their folder."""
+    shell = "/bin/bash -O nullglob {0}"
     workflows, to = folder / "workflows", shlex.quote(str(folder))
     workflows.mkdir()
-    save = f'echo "temp=$RUNNER_TEMP"; cp -a . {to}/workspace; mv "$RUNNER_TEMP"/* {to}/temp || true'
+    found = keep = ""
+    if installed:
+        kept = shlex.quote(str(installed))
+        found = f'for each in {kept}/*; do ln -s "$each" "$RUNNER_TEMP"; done'
+        keep = f"""
+            for each in "$RUNNER_TEMP"/*/base.installed; do
+              [ -L "${{each%/*}}" ] || mv --no-clobber "${{each%/*}}" {kept}
+            done
+        """
+    save = f'{keep}echo "temp=$RUNNER_TEMP"; cp -a . {to}/workspace; mv "$RUNNER_TEMP"/* {to}/temp || true'
     for path in (repository / ".github" / "workflows").glob("*.yml"):
         workflow = yaml.safe_load(path.read_text())
         workflow["on"] = workflow.pop(True, workflow.get("on"))  # `on` is a truth value in YAML 1.1
         for job in workflow["jobs"].values():
-            job["steps"].append({"id": _SAVED, "if": "always()", "shell": "/bin/bash {0}", "run": save})
+            job["steps"].append({"id": _SAVED, "if": "always()", "shell": shell, "run": save})
+            if installed:
+                job["steps"].insert(0, {"id": _FOUND, "shell": shell, "run": found})
         (workflows / path.name).write_text(yaml.safe_dump(workflow, sort_keys=False))
     return workflows
 
