@@ -25,6 +25,7 @@ from cml_action.inputs import FIELDS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from cml_action.data.repository import Tracked
     from cml_action.inputs import Inputs
     from cml_action.log import Log
     from cml_action.policy import Policy
@@ -109,6 +110,13 @@ class Job:
             )
             return None
         return Base(commit=commit, name="" if commit.startswith(name) else name)
+
+    @cached_property
+    def tracked(self) -> tuple[Tracked, ...]:
+        """What DVC tracks in the workspace, sorted by path; nothing where there is no DVC."""
+        from cml_action.data import dvc
+
+        return tuple(dvc.outputs(self.project)) if dvc.is_repository(self.project) else ()
 
     def subject(self) -> dict[str, Json]:
         """Return what the report is about, as `result.json` holds it."""

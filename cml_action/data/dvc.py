@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from cml_action.data import dvc_faults
 from cml_action.data.repository import (
+    by_path,
     hits,
     in_repository,
     is_wanted,
     opened,
-    outs_of,
     relative,
     remotes_of,
     tracked_by,
@@ -19,7 +20,7 @@ from cml_action.data.repository import (
 from cml_action.errors import CmlActionError, OutsideError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from cml_action.data.repository import Tracked
     from cml_action.log import Log
@@ -44,16 +45,19 @@ def outputs(project: Path, revision: str | None = None) -> list[Tracked]:
             raise dvc_faults.translate([error], ()) from error
 
 
-def edited(project: Path, paths: Collection[str]) -> tuple[str, ...]:
-    """Return those of some tracked paths whose bytes in the workspace are not those that DVC recorded.
+def edited(project: Path, tracked: Sequence[Tracked]) -> tuple[str, ...]:
+    """Return the paths of what has other bytes in the workspace than DVC recorded, of some that it tracks.
 
     A file that DVC has seen before, with the same size and time, is not read again; one that is not here is
     not edited.
     """
+    paths = {each.path for each in tracked}
     with opened(project, None) as (repo, _):
-        outs = outs_of(repo, in_repository(repo, project, "."))
-        asked = {path: out for path, out in outs.items() if path in paths}
+        prefix = in_repository(repo, project, ".")
         try:
+            stages = chain.from_iterable(map(repo.stage.load_all, {each.source for each in tracked}))
+            outs = by_path((out for stage in stages for out in stage.outs), prefix)
+            asked = {path: out for path, out in sorted(outs.items()) if path in paths}
             return tuple(path for path, out in asked.items() if out.exists and out.changed_checksum())
         except Exception as error:
             raise dvc_faults.translate([error], ()) from error

@@ -18,7 +18,7 @@ from cml_action.data import dvc_faults
 from cml_action.errors import UsageError, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from dvc.output import Output
     from dvc.repo import Repo
@@ -122,16 +122,19 @@ def _check_remote(repo: Repo, remote: str | None) -> None:
 
 
 def tracked_by(repo: Repo, prefix: str) -> list[Tracked]:
-    """Return what DVC tracks, sorted by path. `prefix`: where the project lies in the repository."""
-    return [_one(repo, prefix, path, out) for path, out in sorted(outs_of(repo, prefix).items())]
+    """Return what DVC tracks, sorted by path. `prefix`: where the project lies in the repository.
 
-
-def outs_of(repo: Repo, prefix: str) -> dict[str, Output]:
-    """Return DVC's own objects for what it tracks, by path; see `tracked_by`."""
+    Each `.dvc` file is read for that: a thousand take seconds.
+    """
     try:
-        outs = list(repo.index.outs)
+        outs = by_path(repo.index.outs, prefix)
     except Exception as error:
         raise dvc_faults.translate([error], ()) from error
+    return [_one(repo, prefix, path, out) for path, out in sorted(outs.items())]
+
+
+def by_path(outs: Iterable[Output], prefix: str) -> dict[str, Output]:
+    """Return DVC's own objects for what it tracks, by path; see `tracked_by`."""
     found = {}
     for out in outs:
         workspace, key = out.index_key

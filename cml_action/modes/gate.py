@@ -147,14 +147,13 @@ def _path(job: Job, wanted: Reference) -> Path:
     :raises UsageError: it is not there, or leads out of the workspace.
     """
     path = job.project / wanted.text
-    tracked = dvc.outputs(job.project) if dvc.is_repository(job.project) else []
-    if dvc.covers(tracked, wanted.text) and not path.exists():
+    if dvc.covers(job.tracked, wanted.text) and not path.exists():
         pulled = pull(
             job.project, targets=[wanted.text], remote=job.inputs.remote or None, jobs=None, log=job.log
         )
         job.log.line(f"Pulled {wanted.text}: {pulled.fetched_files:,} files.")
     allowed = [job.workspace.resolve()]
-    if tracked:
+    if job.tracked:
         allowed += dvc.cache_directories(job.project)
     real = path.resolve()
     if not any(real.is_relative_to(each) for each in allowed):
@@ -194,15 +193,14 @@ def _data(job: Job, policy: ModelPolicy | None) -> Labelled | None:
     """Read the labelled data set, pulled where DVC tracks it."""
     if policy is None or policy.data is None:
         return None
-    if not dvc.is_repository(job.project):
+    if not job.tracked:
         return labelled.read(policy, job.project)
-    tracked = dvc.outputs(job.project)
-    known = next((each.hash for each in tracked if each.path == policy.data.rstrip("/")), "")
-    if dvc.covers(tracked, policy.data) and not (job.project / policy.data).exists():
+    known = next((each for each in job.tracked if each.path == policy.data.rstrip("/")), None)
+    if dvc.covers(job.tracked, policy.data) and not (job.project / policy.data).exists():
         pull(job.project, targets=[policy.data], remote=job.inputs.remote or None, jobs=None, log=job.log)
-    if known and dvc.edited(job.project, {policy.data.rstrip("/")}):
-        known = ""  # evidence is about the bytes that were read, not about those that DVC recorded
-    return labelled.read(policy, job.project, allowed=dvc.cache_directories(job.project), known=known)
+    # Evidence is about the bytes that were read, not about those that DVC recorded.
+    recorded = known.hash if known and not dvc.edited(job.project, [known]) else ""
+    return labelled.read(policy, job.project, allowed=dvc.cache_directories(job.project), known=recorded)
 
 
 def _changed(side: str, path: Path) -> Check:

@@ -15,24 +15,21 @@ if TYPE_CHECKING:
 
 
 def run(job: Job) -> Report:
-    """Fetch what `targets` name, else what `data` names, else everything."""
+    """Fetch what `targets` name, else what DVC tracks of `data`, else everything."""
+    # Others of `data`, such as files in Git, are there already.
+    named = tuple(name for name in job.inputs.data if dvc.covers(job.tracked, name))
+    if job.inputs.data and not named and not job.inputs.targets and dvc.is_repository(job.project):
+        job.log.line("DVC tracks nothing of what `data` names: there is nothing to fetch.")
+        return Report()
     pulled = pull(
         job.project,
-        targets=job.inputs.targets or _tracked(job),
+        targets=job.inputs.targets or named,
         remote=job.inputs.remote or None,
         jobs=job.inputs.jobs,
         log=job.log,
     )
     job.log.line(_words(pulled))
     return Report(sections=(_section(pulled),), facts={"pull": pulled.facts()})
-
-
-def _tracked(job: Job) -> tuple[str, ...]:
-    """Return which of the data sets DVC tracks: others, such as files in Git, are there already."""
-    if not job.inputs.data:
-        return ()
-    known = dvc.outputs(job.project)
-    return tuple(name for name in job.inputs.data if dvc.covers(known, name))
 
 
 def _words(pulled: Pulled) -> str:

@@ -67,7 +67,7 @@ def _sides(job: Job) -> _Sides:
     if not dvc.is_repository(job.project):
         return _Sides()
     return _Sides(
-        head=tuple(dvc.outputs(job.project)),
+        head=job.tracked,
         base=tuple(dvc.outputs(job.project, job.base.commit)) if job.base else (),
         cache=dvc.cache_directories(job.project),
     )
@@ -76,7 +76,8 @@ def _sides(job: Job) -> _Sides:
 def _edited(job: Job, sides: _Sides, names: Sequence[str]) -> frozenset[str]:
     """Return what was edited since DVC recorded it, of some data sets."""
     recorded = {path for name in names for path, known in sides.after(name).items() if known}
-    edited = dvc.edited(job.project, recorded) if recorded else ()
+    known = [each for each in job.tracked if each.path in recorded]
+    edited = dvc.edited(job.project, known) if known else ()
     for path in edited:
         job.log.notice(
             f"`{path}` was edited since DVC recorded it, and is profiled as it is. `dvc commit` records it."

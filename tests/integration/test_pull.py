@@ -91,6 +91,13 @@ def test_data_says_what_to_fetch_where_no_target_does(checkout: Project) -> None
     assert {name for name in FILES if is_there(checkout, name)} == {"train.csv"}
 
 
+def test_nothing_is_fetched_where_dvc_tracks_nothing_of_the_data(checkout: Project) -> None:
+    step = run_step(checkout.path, {"mode": "pull", "data": "README.md"})
+    assert step.code == 0
+    assert not any(is_there(checkout, name) for name in FILES)
+    assert "DVC tracks nothing of what `data` names" in step.log
+
+
 def test_an_unknown_target_is_answered_with_a_suggestion(checkout: Project) -> None:
     step = pull(checkout, targets="trian.csv")
     assert step.code == 2
