@@ -10,6 +10,8 @@ BIN := .venv/bin
 endif
 READY := .venv/ready-$(shell cat requirements/dev.txt requirements/uv.txt | cksum | tr ' ' -)
 WORKERS ?= 2
+# Where it is set, each of the hundreds of processes that tests start would compile its libraries anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: test test-slow lint lock docs demo bench clean
 

@@ -19,8 +19,9 @@ def run(job: Job) -> Report:
     # Others of `data`, such as files in Git, are there already.
     named = tuple(name for name in job.inputs.data if dvc.covers(job.tracked, name))
     if job.inputs.data and not named and not job.inputs.targets and dvc.is_repository(job.project):
-        job.log.line("DVC tracks nothing of what `data` names: there is nothing to fetch.")
-        return Report()
+        said = "Nothing to fetch: DVC tracks nothing of what `data` names."
+        job.log.line(said)
+        return Report(summary=(Text.of(said),))
     pulled = pull(
         job.project,
         targets=job.inputs.targets or named,

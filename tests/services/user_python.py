@@ -62,3 +62,6 @@ def _install(home: Path) -> None:
         # PYTHONPATH of the tests is not theirs.
         env={**settings, **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"}},
     )
+    # pip compiles what it installs, uv does not; and a model's process keeps no byte code.
+    used = "import onnxruntime, pandas, pytest, skops.io, sklearn.linear_model, torch"
+    subprocess.run([home / "bin" / "python", "-I", "-W", "ignore", "-c", used], check=True)
