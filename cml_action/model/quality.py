@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array: TypeAlias = NDArray[Any]
+    _Terms: TypeAlias = Callable[[Array, Array], Any]
 
 Task: TypeAlias = Literal["classification", "regression"]
 
@@ -35,6 +36,8 @@ _SEED = 20
 #: Values of a slice's column that are shown: those with most rows.
 MOST_VALUES = 12
 _TWO_DIMENSIONS = _TWO_SIDES = 2
+#: Groups of rows pay where they are so many times fewer: a multinomial count costs more than a drawn row.
+_SAVING = 4
 #: Counts of rows that are held at once.
 _MOST_WEIGHTS = 4_000_000
 
@@ -117,7 +120,7 @@ def compare(
 ) -> tuple[Metric, ...]:
     """Return the task's metrics of the candidate, beside production's on the same rows where there is one."""
     sides = _alike(truth, [candidate] if production is None else [candidate, production], task)
-    return tuple(_metric(name, sides, seed) for name in _NAMES[task])
+    return _metrics(task, _NAMES[task], sides, seed)
 
 
 def slices(
@@ -131,7 +134,7 @@ def slices(
         known, counts = np.unique(texts, return_counts=True)
         for at in np.argsort(-counts, kind="stable")[:MOST_VALUES]:
             rows = texts == known[at]
-            metric = _metric(_NAMES[task][0], [each[rows] for each in sides], _SEED)
+            (metric,) = _metrics(task, _NAMES[task][:1], [each[rows] for each in sides], _SEED)
             found.append(Slice(column=column, value=str(known[at]), rows=int(counts[at]), metric=metric))
     return tuple(found)
 
@@ -151,15 +154,26 @@ def mcnemar(only_candidate: int, only_production: int) -> float:
     return float(2 * binom.cdf(few - 1, n, 0.5) + binom.pmf(few, n, 0.5))
 
 
-def _metric(name: str, sides: Sequence[Array], seed: int) -> Metric:
-    """Return one metric.
+def _metrics(task: Task, names: Sequence[str], sides: Sequence[Array], seed: int) -> tuple[Metric, ...]:
+    """Return metrics, all of the same resamples.
 
     :param sides: the truth, the candidate's predictions, and production's where there are some.
     """
-    measure = _METRICS[name]
+    terms = _TERMS[task]
+    sums = [np.asarray(terms(sides[0], each).sum(axis=0)).reshape(1, -1) for each in sides[1:]]
+    drawn = _resampled(terms, sides, seed)
+    return tuple(_metric(name, sides, sums, drawn) for name in names)
+
+
+def _metric(name: str, sides: Sequence[Array], sums: Sequence[Array], resampled: Sequence[Array]) -> Metric:
+    """Return one metric.
+
+    :param sums: of the terms of each side's rows, 1 by terms; `resampled`: resamples by terms.
+    """
+    measure, n = _METRICS[name], len(sides[0])
     truth, candidate = sides[:2]
-    values = [_score(measure, truth, each) for each in sides[1:]]
-    drawn = _resampled(measure, truth, sides[1:], seed)
+    values = [float(measure.score(each, n)[0]) for each in sums]
+    drawn = [measure.score(each, n) for each in resampled]
     low, high = _wilson(truth, candidate) if name == "accuracy" else _ends(drawn[0])
     difference = None
     if len(values) == _TWO_SIDES:
@@ -186,27 +200,47 @@ def _metric(name: str, sides: Sequence[Array], seed: int) -> Metric:
     )
 
 
-def _score(measure: _Measure, truth: Array, predicted: Array) -> float:
-    terms = measure.terms(truth, predicted)
-    return float(measure.score(np.asarray(terms.sum(axis=0)).reshape(1, -1), len(truth))[0])
-
-
-def _resampled(measure: _Measure, truth: Array, predicted: Sequence[Array], seed: int) -> list[Array]:
-    """Return the metric of each side for each resample of the rows, the same resamples for all.
+def _resampled(terms: _Terms, sides: Sequence[Array], seed: int) -> list[Array]:
+    """Return the sums of each side's terms for each resample of the rows, the same resamples for all.
 
     What is drawn is how often each row counts; a metric is made of sums over rows, so that one product of
-    matrices gives them for many resamples.
+    matrices gives them for many resamples. Rows that are the same on all sides count together: how often they
+    are drawn is multinomial, and classes leave few of them, however many rows there are.
     """
-    chance, n = np.random.default_rng(seed), len(truth)
-    terms = [measure.terms(truth, each) for each in predicted]
-    found: list[list[Array]] = [[] for _ in terms]
-    at_once = max(1, min(_RESAMPLES, _MOST_WEIGHTS // n))
+    chance, n = np.random.default_rng(seed), len(sides[0])
+    first, counts = _same_rows(sides)
+    k = len(first)
+    parts = [terms(sides[0][first], each[first]) for each in sides[1:]]
+    found: list[list[Array]] = [[] for _ in parts]
+    at_once = max(1, min(_RESAMPLES, _MOST_WEIGHTS // k))
     for start in range(0, _RESAMPLES, at_once):
         size = min(at_once, _RESAMPLES - start)
-        weights = np.stack([np.bincount(chance.integers(n, size=n), minlength=n) for _ in range(size)])
-        for side, each in enumerate(terms):
-            found[side].append(measure.score(np.asarray((each.T @ weights.T).T), n))
+        if k == n:
+            weights = np.stack([np.bincount(chance.integers(n, size=n), minlength=n) for _ in range(size)])
+        else:
+            weights = chance.multinomial(n, counts / n, size=size)
+        for side, each in enumerate(parts):
+            found[side].append(np.asarray((each.T @ weights.T).T))
     return [np.concatenate(each) for each in found]
+
+
+def _same_rows(sides: Sequence[Array]) -> tuple[Array, Array]:
+    """Return the first of the rows that are the same on all sides, and how many there are of each.
+
+    Where rows are seldom the same (numbers), each is its own: to draw the counts of many groups one by one
+    takes longer than to draw rows.
+    """
+    n = len(sides[0])
+    if all(each.dtype.kind in "iu" for each in sides):
+        base = int(max(each.max() for each in sides)) + 1
+        if base ** len(sides) <= np.iinfo(np.int64).max:
+            codes = np.zeros(n, dtype=np.int64)
+            for each in sides:
+                codes = codes * base + each
+            _, first, counts = np.unique(codes, return_index=True, return_counts=True)
+            if len(first) <= n / _SAVING:
+                return first, counts
+    return np.arange(n), np.ones(n, dtype=np.int64)
 
 
 def _ends(drawn: Array) -> tuple[float, float]:
@@ -287,22 +321,23 @@ def _r2(sums: Array, n: int) -> Array:
 class _Measure:
     """A metric as a function of sums over rows.
 
-    :param terms: what is summed, rows by terms; `score`: of sums (resamples by terms) and the number of rows.
+    :param score: of sums (resamples by terms) and the number of rows.
     """
 
-    terms: Callable[[Array, Array], Any]
     score: Callable[[Array, int], Array]
     higher: bool
     share: bool
 
 
+#: What is summed over rows: rows by terms, of the truth and one side's predictions.
+_TERMS: dict[Task, _Terms] = {"classification": _class_terms, "regression": _number_terms}
 _METRICS = {
-    "accuracy": _Measure(_class_terms, _accuracy, higher=True, share=True),
-    "balanced-accuracy": _Measure(_class_terms, _recalls, higher=True, share=True),
-    "f1": _Measure(_class_terms, _f1, higher=True, share=True),
-    "mae": _Measure(_number_terms, lambda sums, n: sums[:, 0] / n, higher=False, share=False),
-    "rmse": _Measure(_number_terms, lambda sums, n: np.sqrt(sums[:, 1] / n), higher=False, share=False),
-    "r2": _Measure(_number_terms, _r2, higher=True, share=False),
+    "accuracy": _Measure(_accuracy, higher=True, share=True),
+    "balanced-accuracy": _Measure(_recalls, higher=True, share=True),
+    "f1": _Measure(_f1, higher=True, share=True),
+    "mae": _Measure(lambda sums, n: sums[:, 0] / n, higher=False, share=False),
+    "rmse": _Measure(lambda sums, n: np.sqrt(sums[:, 1] / n), higher=False, share=False),
+    "r2": _Measure(_r2, higher=True, share=False),
 }
 _NAMES: dict[Task, Sequence[str]] = {
     "classification": ("accuracy", "balanced-accuracy", "f1"),

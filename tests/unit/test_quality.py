@@ -78,6 +78,15 @@ def test_a_larger_error_is_worse_for_numbers() -> None:
     assert not any(each.difference and each.difference.worse for each in better)
 
 
+@pytest.mark.parametrize("rows", [300, 12])
+def test_an_interval_is_that_of_a_bootstrap_over_rows(rows: int) -> None:
+    truth, predicted = TRUTH[:rows], worse_by(0.2, 1)[:rows]
+    draws = np.random.default_rng(1).integers(rows, size=(1000, rows))
+    drawn = [metrics.f1_score(truth[each], predicted[each], average="macro") for each in draws]
+    f1 = compare(truth, predicted, None, "classification")[2]
+    assert (f1.low, f1.high) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.3 / np.sqrt(rows))
+
+
 def test_an_interval_stands_where_all_rows_are_right() -> None:
     accuracy = compare(TRUTH[:30], TRUTH[:30], None, "classification")[0]
     assert (accuracy.value, accuracy.high) == (1.0, 1.0)
