@@ -241,10 +241,10 @@ def test_a_job_that_claims_long_after_others_have_moved_on_has_lost(
             take(world.open(), late, versions[3])
         lost.append(caught.value)
 
-    go_on = server.hold("LinkArtifact")
+    go_on, links = server.hold("LinkArtifact"), server.count("LinkArtifact")
     thread = threading.Thread(target=slow)
     thread.start()
-    while server.count("LinkArtifact") == 0:
+    while server.count("LinkArtifact") == links:  # the slow one is held, and no other
         time.sleep(0.01)
     stage = take(world.open(), late, versions[1])
     take(world.open(), stage, versions[2])
