@@ -159,9 +159,10 @@ def _metrics(task: Task, names: Sequence[str], sides: Sequence[Array], seed: int
 
     :param sides: the truth, the candidate's predictions, and production's where there are some.
     """
-    terms = _TERMS[task]
-    sums = [np.asarray(terms(sides[0], each).sum(axis=0)).reshape(1, -1) for each in sides[1:]]
-    drawn = _resampled(terms, sides, seed)
+    first, counts = _same_rows(sides)
+    terms = [_TERMS[task](sides[0][first], each[first]) for each in sides[1:]]
+    sums = _weighted(terms, counts.reshape(1, -1))
+    drawn = _resampled(terms, counts, seed)
     return tuple(_metric(name, sides, sums, drawn) for name in names)
 
 
@@ -200,18 +201,17 @@ def _metric(name: str, sides: Sequence[Array], sums: Sequence[Array], resampled:
     )
 
 
-def _resampled(terms: _Terms, sides: Sequence[Array], seed: int) -> list[Array]:
+def _resampled(terms: Sequence[Any], counts: Array, seed: int) -> list[Array]:
     """Return the sums of each side's terms for each resample of the rows, the same resamples for all.
 
     What is drawn is how often each row counts; a metric is made of sums over rows, so that one product of
     matrices gives them for many resamples. Rows that are the same on all sides count together: how often they
     are drawn is multinomial, and classes leave few of them, however many rows there are.
+
+    :param terms: of each side, groups of rows by terms; `counts`: the rows of each group.
     """
-    chance, n = np.random.default_rng(seed), len(sides[0])
-    first, counts = _same_rows(sides)
-    k = len(first)
-    parts = [terms(sides[0][first], each[first]) for each in sides[1:]]
-    found: list[list[Array]] = [[] for _ in parts]
+    chance, n, k = np.random.default_rng(seed), int(counts.sum()), len(counts)
+    found: list[list[Array]] = []
     at_once = max(1, min(_RESAMPLES, _MOST_WEIGHTS // k))
     for start in range(0, _RESAMPLES, at_once):
         size = min(at_once, _RESAMPLES - start)
@@ -219,9 +219,13 @@ def _resampled(terms: _Terms, sides: Sequence[Array], seed: int) -> list[Array]:
             weights = np.stack([np.bincount(chance.integers(n, size=n), minlength=n) for _ in range(size)])
         else:
             weights = chance.multinomial(n, counts / n, size=size)
-        for side, each in enumerate(parts):
-            found[side].append(np.asarray((each.T @ weights.T).T))
-    return [np.concatenate(each) for each in found]
+        found.append(_weighted(terms, weights))
+    return [np.concatenate(each) for each in zip(*found, strict=True)]
+
+
+def _weighted(terms: Sequence[Any], weights: Array) -> list[Array]:
+    """Return the sums of each side's terms, weights by terms, where each group counts so many times."""
+    return [np.asarray((each.T @ weights.T).T) for each in terms]
 
 
 def _same_rows(sides: Sequence[Array]) -> tuple[Array, Array]:
