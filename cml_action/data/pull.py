@@ -35,12 +35,12 @@ class Pulled:
     :param targets: what was asked for and is in the workspace now.
     """
 
-    fetched_files: int
-    fetched_bytes: int
-    present_files: int
-    seconds: float
-    remotes: tuple[tuple[str, str], ...]
-    targets: tuple[Tracked, ...]
+    fetched_files: int = 0
+    fetched_bytes: int = 0
+    present_files: int = 0
+    seconds: float = 0.0
+    remotes: tuple[tuple[str, str], ...] = ()
+    targets: tuple[Tracked, ...] = ()
     added: tuple[str, ...] = ()
     modified: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
@@ -83,10 +83,6 @@ def pull(project: Path, *, targets: Sequence[str], remote: str | None, jobs: int
     with opened(project, remote) as (repo, heard):
         tracked = tracked_by(repo, in_repository(repo, project, "."))
         wanted = _resolve(targets, tracked, repo)
-        if targets and not wanted:
-            return Pulled(
-                fetched_files=0, fetched_bytes=0, present_files=0, seconds=0.0, remotes=(), targets=()
-            )
         before = _objects(repo, wanted, heard)
         missing = [each for each in before if not each.here]
         here = {each.cached_at for each in before} - {each.cached_at for each in missing}

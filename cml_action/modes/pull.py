@@ -5,26 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cml_action.data import dvc
-from cml_action.data.pull import pull
+from cml_action.data.pull import Pulled, pull
 from cml_action.quantity import counted, quantity
 from cml_action.report import Code, Quantity, Report, Section, Table, Text
 
 if TYPE_CHECKING:
-    from cml_action.data.pull import Pulled
     from cml_action.job import Job
 
 
 def run(job: Job) -> Report:
     """Fetch what `targets` name, else what DVC tracks of `data`, else everything."""
-    # Others of `data`, such as files in Git, are there already.
-    named = tuple(name for name in job.inputs.data if dvc.covers(job.tracked, name))
-    if job.inputs.data and not named and not job.inputs.targets and dvc.is_repository(job.project):
-        said = "Nothing to fetch: DVC tracks nothing of what `data` names."
-        job.log.line(said)
-        return Report(summary=(Text.of(said),))
+    targets = job.inputs.targets
+    if job.inputs.data and not targets:  # others of `data`, such as files in Git, are there already
+        targets = tuple(name for name in job.inputs.data if dvc.covers(job.tracked, name))
+        if not targets and dvc.is_repository(job.project):
+            said = "Nothing to fetch: DVC tracks nothing of what `data` names."
+            job.log.line(said)
+            return Report(summary=(Text.of(said),), facts={"pull": Pulled().facts()})
     pulled = pull(
         job.project,
-        targets=job.inputs.targets or named,
+        targets=targets,
         remote=job.inputs.remote or None,
         jobs=job.inputs.jobs,
         log=job.log,

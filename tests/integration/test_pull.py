@@ -96,6 +96,7 @@ def test_nothing_is_fetched_where_dvc_tracks_nothing_of_the_data(checkout: Proje
     assert step.code == 0
     assert not any(is_there(checkout, name) for name in FILES)
     assert "DVC tracks nothing of what `data` names" in step.log
+    assert step.result["pull"]["files"] == 0
 
 
 def test_an_unknown_target_is_answered_with_a_suggestion(checkout: Project) -> None:
