@@ -116,7 +116,8 @@ class Reader:
         newest = self.newest(collection)
         stem = f"{path_of(newest)}:"
         held = (each for each in self.every(newest) if wanted in digests_of(each, stem))
-        found = {version.name: version for version in (version_of(collection, each) for each in held)}
+        with self.door.errors(f"list the versions of `{collection}`"):  # metadata may be fetched late
+            found = {version.name: version for version in (version_of(collection, each) for each in held)}
         return found[only(list(found), collection, wanted)]
 
     def winner(self, claim: str) -> Artifact | None:
