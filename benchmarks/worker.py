@@ -26,7 +26,6 @@ _MODELS = '''
 import statistics
 import timeit
 import torch
-from bench_sizes import BLOCK, CALLS, FIRST
 from torch.utils.benchmark import Timer
 
 ROWS = torch.rand(1, 512, generator=torch.Generator().manual_seed(0))
@@ -59,8 +58,8 @@ def timer(model):
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder)
-        (project / "bench_models.py").write_text(_MODELS)
-        (project / "bench_sizes.py").write_text(f"BLOCK, CALLS, FIRST = {BLOCK}, {CALLS}, {FIRST}\n")
+        sizes = f"BLOCK, CALLS, FIRST = {BLOCK}, {CALLS}, {FIRST}\n"
+        (project / "bench_models.py").write_text(sizes + _MODELS)
         (project / "model.txt").write_text("")
         overhead = _overhead(project)
         print(f"overhead of a call: {overhead * 1e6:.3f} µs, × {overhead / MOST_OVERHEAD_S:.2f} of the bar")

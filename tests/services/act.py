@@ -166,7 +166,10 @@ def run_workflow(  # noqa: PLR0913 -- a runner is made of these
 
 
 def _saving(repository: Path, folder: Path, installed: Path | None) -> Path:
-    """Write the workflows with a last step that saves what is left of the job, and return their folder."""
+    """Write the workflows with a last step that saves what is left of the job, and return their folder.
+
+    Where environments are `installed`, the last step keeps new ones there, and a first one finds them.
+    """
     shell = "/bin/bash -O nullglob {0}"
     workflows, to = folder / "workflows", shlex.quote(str(folder))
     workflows.mkdir()
