@@ -225,7 +225,7 @@ def call(command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> st
     if re.search(r"No module named '?pip\b", done.stdout):
         raise UsageError(
             f"The Python on the PATH ({sys.executable}) has no pip, with which the Action installs itself.",
-            "Add `- uses: actions/setup-python@v5` with a `python-version` before this step, or the line"
+            "Add `- uses: actions/setup-python@v7` with a `python-version` before this step, or the line"
             " `- run: sudo apt-get install -y python3-pip`.",
         )
     for pattern, what, fix in _CAUSES:

@@ -19,7 +19,7 @@ jobs:
   ml:
     runs-on: ubuntu-latest
     steps:
-      - uses: actions/checkout@v4
+      - uses: actions/checkout@v7
 """
 #: A policy for models of the module `summing`, which each test writes.
 GATED = """\

@@ -102,7 +102,7 @@ def test_without_python_the_error_says_which_lines_to_add(consumer: Consumer, tm
     assert run.failed["cml"] == 2
     assert len(run.errors) == 1
     assert "needs Python 3.10 or later as python3 on the PATH" in run.errors[0]
-    assert "- uses: actions/setup-python@v5\n  with: {python-version: '3.12'}" in run.errors[0]
+    assert "- uses: actions/setup-python@v7\n  with: {python-version: '3.12'}" in run.errors[0]
 
 
 def test_an_old_python_is_named(consumer: Consumer, tmp_path: Path) -> None:

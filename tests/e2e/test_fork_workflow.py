@@ -68,7 +68,7 @@ def test_a_forks_report_reaches_its_pull_request_and_its_own_run_stays_green(
         folder=tmp_path / "first",
         github={**github, "GITHUB_RUN_ID": "7", "KEPT": str(kept)},
         token=emulator.workflow_token(contents="read", issues="read", pull_requests="read"),
-        actions={"actions/upload-artifact@v4": upload},
+        actions={"actions/upload-artifact@v7": upload},
         **common,
     )
 

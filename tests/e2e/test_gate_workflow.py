@@ -26,7 +26,7 @@ jobs:
   gate:
     runs-on: ubuntu-latest
     steps:
-      - uses: actions/checkout@v4
+      - uses: actions/checkout@v7
       - id: gate
         uses: org/cml-action@v1
         with: {mode: gate, baseline: models/production.bin, comment: COMMENT, python: PYTHON}

@@ -91,7 +91,7 @@ def start(action: Path, user_python: Path, installed: Path, tmp_path: Path) -> S
             token="test_token_admin",
             secrets={name: text for name, text in world.environ.items() if name == "WANDB_API_KEY"},
             environ={"PATH": f"{user_python.parent}:{os.environ['PATH']}"},
-            actions={"actions/setup-python@v5": nothing},
+            actions={"actions/setup-python@v7": nothing},
             installed=installed,
         )
 

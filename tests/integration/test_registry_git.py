@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.services.githttp import git
+from tests.services.githttp import git, persist_credentials
 from tests.services.projects import new_project, run
 from tests.services.race import take
 from tests.services.registries import GitWorld
@@ -76,10 +76,24 @@ def test_nothing_is_left_in_the_users_shallow_clone(world: GitWorld, tmp_path: P
     assert (world.workspace / ".git" / "config").read_text() == config
 
 
-def test_the_token_takes_the_place_of_the_one_that_checkout_left(world: GitWorld) -> None:
+@pytest.mark.parametrize("file", [None, "git-credentials.config"], ids=["checkout@v4", "checkout@v7"])
+def test_the_token_takes_the_place_of_the_one_that_checkout_left(
+    world: GitWorld, tmp_path: Path, file: str | None
+) -> None:
     version = world.add({"model.bin": "one"})
     left = "AUTHORIZATION: basic eC1hY2Nlc3MtdG9rZW46b2xk"  # another token; the server refuses two headers
-    git(["config", f"http.{world.url}/.extraheader", left], world.workspace)
+    persist_credentials(world.workspace, world.url, left, credentials=tmp_path / file if file else None)
+    assert world.open().find("mnist", version).name == version
+
+
+@pytest.mark.parametrize("file", [None, "git-credentials.config"], ids=["checkout@v4", "checkout@v7"])
+def test_without_a_token_the_one_that_checkout_left_counts(
+    world: GitWorld, tmp_path: Path, file: str | None
+) -> None:
+    version = world.add({"model.bin": "one"})
+    left = "AUTHORIZATION: basic eC1hY2Nlc3MtdG9rZW46Z2hzX3JlYWRfdG9rZW4="  # ghs_read_token
+    persist_credentials(world.workspace, world.url, left, credentials=tmp_path / file if file else None)
+    world.token = ""
     assert world.open().find("mnist", version).name == version
 
 

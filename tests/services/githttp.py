@@ -50,6 +50,19 @@ def git(words: list[str], folder: Path) -> str:
     return done.stdout
 
 
+def persist_credentials(workspace: Path, server_url: str, header: str, *, credentials: Path | None) -> None:
+    """Leave a header as `actions/checkout` does.
+
+    :param credentials: a file of its own, which the clone includes (since 6.0.0); None for `.git/config`.
+    """
+    key = f"http.{server_url}/.extraheader"
+    if credentials is None:
+        git(["config", key, header], workspace)
+        return
+    git(["config", "--file", str(credentials), key, header], workspace)
+    git(["config", f"includeIf.gitdir:{workspace.resolve()}/.git.path", str(credentials)], workspace)
+
+
 @contextlib.contextmanager
 def running_git_server(root: Path) -> Iterator[GitServer]:
     """Serve the repositories below a folder on a free port, and stop at the end."""
