@@ -140,7 +140,7 @@ def _draw_estimates(panel: Panel) -> Canvas:
     axes.set_ylim(last, -0.95)
     axes.margins(x=0.15)
     axes.xaxis.set_major_locator(MaxNLocator(6))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: quantity(value, panel.unit)))
+    axes.ticklabel_format(axis="x", useOffset=False)  # as many digits as the ticks differ by
     axes.tick_params(axis="y", length=0, labelsize=9)
     axes.tick_params(axis="x", labelsize=8)
     axes.set_title(_plain(panel.title, 2 * _LONGEST_TITLE), fontsize=9, color=INK, loc="left")
