@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cml_action import __version__
+from cml_action.errors import UsageError
 from cml_action.inputs import FIELDS, MODES, USED_BY, parse
 from cml_action.log import Log
 from cml_action.run import guarded, run
@@ -18,7 +19,7 @@ from cml_action.secret import secrets_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: What each command takes without naming it: `cml-action stats data/train.csv`.
+#: What each command takes without naming it as well: `cml-action stats data/train.csv`.
 _ARGUMENTS = {
     "run": "mode",
     "pull": "targets",
@@ -68,15 +69,22 @@ def _root(
 def _command(name: str) -> Callable[..., None]:
     """Make a command whose options are the inputs that its mode reads."""
 
-    def command(*, debug: bool, **options: Any) -> None:
+    def command(*, debug: bool, named: Any = None, **options: Any) -> None:
         environ = os.environ
         log = Log(runner=environ.get("GITHUB_ACTIONS") == "true", debug=debug, secrets=secrets_of(environ))
         given = {field: _text(options[field.replace("-", "_")]) for field in _fields(name)}
         given.setdefault("mode", name)
-        code = guarded(lambda: run(parse(given), environ, log), log)
-        raise typer.Exit(code)
 
-    parameters = [_parameter(name, field) for field in _fields(name)]
+        def work() -> int:
+            if named:
+                _take(given, _ARGUMENTS[name], _text(named))
+            return run(parse(given), environ, log)
+
+        raise typer.Exit(guarded(work, log))
+
+    parameters = [_option(name, field) for field in _fields(name)]
+    if name in _ARGUMENTS:
+        parameters.append(_argument(_ARGUMENTS[name]))
     parameters.append(
         inspect.Parameter(
             "debug",
@@ -96,21 +104,42 @@ def _fields(name: str) -> list[str]:
     return [field for field in FIELDS if field != "mode" and name in USED_BY.get(field, MODES)]
 
 
-def _parameter(command: str, field: str) -> inspect.Parameter:
-    info = FIELDS[field]
-    many = isinstance(info.default, tuple) or field == "mode"
-    meaning = (info.description or "").replace("`", "")
-    if _ARGUMENTS.get(command) == field:
-        shape: Any = typer.Argument(help=meaning, show_default=False)
-    else:
-        shown = info.default if isinstance(info.default, str) and info.default else False
-        shape = typer.Option(f"--{field}", help=meaning, show_default=shown, envvar=_VARIABLES.get(field))
+def _option(command: str, field: str) -> inspect.Parameter:
+    default = FIELDS[field].default
+    meaning = f"The same as {field.upper()}." if _ARGUMENTS.get(command) == field else _meaning(field)
+    shown = default if isinstance(default, str) and default else False
+    shape = typer.Option(f"--{field}", help=meaning, show_default=shown, envvar=_VARIABLES.get(field))
+    return _parameter(field.replace("-", "_"), field, shape)
+
+
+def _argument(field: str) -> inspect.Parameter:
+    shape = typer.Argument(metavar=field.upper(), help=_meaning(field), show_default=False)
+    return _parameter("named", field, shape)
+
+
+def _parameter(name: str, field: str, shape: Any) -> inspect.Parameter:
     return inspect.Parameter(
-        field.replace("-", "_"),
+        name,
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
-        annotation=Annotated[(list[str] if many else str) | None, shape],
+        annotation=Annotated[(list[str] if _is_list(field) else str) | None, shape],
     )
+
+
+def _is_list(field: str) -> bool:
+    return isinstance(FIELDS[field].default, tuple) or field == "mode"
+
+
+def _take(given: dict[str, str], field: str, named: str) -> None:
+    """Take an input that stands without its name.
+
+    :raises UsageError: it was named with its option as well.
+    """
+    if given[field]:
+        raise UsageError(
+            f"The input `{field}` is given twice: `{named}`, and `--{field} {given[field]}`.", "Name it once."
+        )
+    given[field] = named
 
 
 def _meaning(field: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import typer
 import yaml
+from typer.testing import CliRunner
 
 from cml_action.cli import app
 from cml_action.inputs import FIELDS, MODES, USED_BY
@@ -63,9 +64,29 @@ def test_every_mode_is_a_command_with_the_inputs_that_it_reads_as_options() -> N
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
     for name in ("run", *MODES):
-        names = {parameter.name.replace("_", "-") for parameter in commands[name].params}
+        options = {word for parameter in commands[name].params for word in parameter.opts}
         read = {field for field in FIELDS if name == "run" or name in USED_BY.get(field, MODES)}
-        assert names - {"debug", "help"} == read - ({"mode"} if name != "run" else set()), name
+        wanted = {f"--{field}" for field in read - ({"mode"} if name != "run" else set())}
+        assert options - {"--debug", "--help", "-h", "named"} == wanted, name
+
+
+@pytest.mark.parametrize("words", [["stats", "rows.csv"], ["stats", "--data", "rows.csv"]])
+def test_a_commands_own_input_may_stand_without_its_name(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    result = CliRunner().invoke(app, words)
+
+    assert "There is no file, folder or match for rows.csv" in result.stdout
+    assert result.exit_code == 2
+
+
+def test_an_input_given_twice_is_refused() -> None:
+    result = CliRunner().invoke(app, ["gate", "one.pt", "--model", "two.pt"])
+
+    assert result.exit_code == 2
+    assert "The input `model` is given twice: `one.pt`, and `--model two.pt`." in result.stdout
 
 
 def test_the_readme_names_every_mode() -> None:
