@@ -5,9 +5,11 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
+from typer.core import TyperCommand
 
 from cml_action import __version__
 from cml_action.errors import UsageError
@@ -17,7 +19,7 @@ from cml_action.run import guarded, run
 from cml_action.secret import secrets_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
 #: What each command takes without naming it as well: `cml-action stats data/train.csv`.
 _ARGUMENTS = {
@@ -43,6 +45,9 @@ _HELP = {
     "check": "Publish a Markdown file as a check run.",
     "pr": "Propose files of the workspace in a pull request.",
 }
+#: Inputs that are true or false: a bare `--dry-run` is `--dry-run true`.
+_TRUTHS = ("true", "false")
+_FLAGS = {f"--{field}" for field, info in FIELDS.items() if get_args(info.annotation) == _TRUTHS}
 #: Options that the environment may give: a token has no place in a list of processes.
 _VARIABLES = {"github-token": "GITHUB_TOKEN"}
 
@@ -64,6 +69,18 @@ def _root(
     if version:
         typer.echo(f"cml-action {__version__}")
         raise typer.Exit
+
+
+class _Command(TyperCommand):
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, list(_spelled_out(args)))
+
+
+def _spelled_out(words: Sequence[str]) -> Iterator[str]:
+    for word, following in zip_longest(words, words[1:]):
+        yield word
+        if word in _FLAGS and following not in _TRUTHS:
+            yield _TRUTHS[0]
 
 
 def _command(name: str) -> Callable[..., None]:
@@ -151,7 +168,7 @@ def _text(value: list[str] | str | None) -> str:
 
 
 for _name, _summary in _HELP.items():
-    app.command(_name, help=_summary)(_command(_name))
+    app.command(_name, cls=_Command, help=_summary)(_command(_name))
 
 
 @app.command("history", help="Show who moved a stage, when and why.")

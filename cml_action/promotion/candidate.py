@@ -49,7 +49,7 @@ class Candidate:
         self.registry.keep_evidence(version, Kept(evidence=evidence, source_digest=version.digest))
 
 
-def fetch_candidate(job: Job, named: str = "", origin: str = "The input `model`") -> Candidate:
+def fetch_candidate(job: Job, named: str = "", origin: str = "the input `model`") -> Candidate:
     """Find and fetch a version.
 
     :param named: `collection:version`, `collection:alias` or a digest; what the input or the event names

@@ -86,7 +86,7 @@ def stage_of(job: Job, own: str = "", origin: str = "") -> Target:
         )
     if own and not f"/{collection}".endswith(f"/{own}") and not f"/{own}".endswith(f"/{collection}"):
         raise UsageError(
-            f"{origin} names a model of `{own}`, and promotion happens in `{collection}`.",
+            f"{_capital(origin)} names a model of `{own}`, and promotion happens in `{collection}`.",
             "Name a version of that collection, or set the input `collection`.",
         )
     stages = (section.stages if section else None) or ()
@@ -124,11 +124,11 @@ def surroundings(job: Job) -> Surroundings:
 def _named(job: Job) -> tuple[tuple[str, str] | None, str]:
     """Return the collection (or nothing) and the version that the input or the event names, and who did."""
     if job.inputs.model:
-        return _parts(job, job.inputs.model, "The input `model`")
+        return _parts(job, job.inputs.model, "the input `model`")
     if job.event.ref.startswith("refs/tags/") and job.event.name in {"push", "create"}:
-        return _parts(job, job.event.ref.removeprefix("refs/tags/"), "The pushed tag")
+        return _parts(job, job.event.ref.removeprefix("refs/tags/"), "the pushed tag")
     found = reference.find("", job.event, None)
-    return _parts(job, found.text, found.origin[:1].upper() + found.origin[1:]) if found else (None, "")
+    return _parts(job, found.text, found.origin) if found else (None, "")
 
 
 def _parts(job: Job, named: str, origin: str) -> tuple[tuple[str, str], str]:
@@ -139,7 +139,7 @@ def _parts(job: Job, named: str, origin: str) -> tuple[tuple[str, str], str]:
     match = _REFERENCE.fullmatch(named)
     if not match:
         raise UsageError(
-            f"{origin} names the model `{named}`, which is no version in a registry.",
+            f"{_capital(origin)} names the model `{named}`, which is no version in a registry.",
             "Name it as `collection:version` or `collection:alias`.",
         )
     return (match["collection"] or "", match["wanted"]), origin
@@ -153,3 +153,7 @@ def _unnamed(job: Job, target: Target) -> Wanted | None:
     if target.before:
         return Wanted(name=target.before, origin=f"the stage `{target.before}`")
     return None
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]

@@ -72,9 +72,13 @@ class GitRemote:
         words = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--depth=1"]
         words += [f"--filter={_SMALL}" if whole else "--filter=tree:0"]
         self._ask(*words, "origin", *refspecs)
-        if named and not self._seen(*named):
-            # Nothing matches; or it is no Git server: Git takes a page for people for an old server's list.
-            self._ask(*words[:-1], "--filter=tree:0", "origin", "+HEAD:refs/cml-action/head")
+        if named and not self._seen(*named) and not self._ask("ls-remote", "--heads", "origin").stdout:
+            # Git takes a page for people for an old server's list, in which nothing matches.
+            raise OutsideError(
+                f"{self.name}: there is no branch: the repository is empty, or a page for people answers"
+                " instead of it",
+                "Check the remote's address and the proxy settings; then run the job again.",
+            )
 
     def _ask(self, *words: str) -> subprocess.CompletedProcess[bytes]:
         """Run a git command that talks to the remote and may be repeated.
@@ -216,12 +220,6 @@ _FAULTS: tuple[tuple[str, type[CmlActionError], str, str], ...] = (
         OutsideError,
         "there is no such repository, or the token may not see it",
         "Check the remote `origin` and `github-token`.",
-    ),
-    (
-        r"remote ref HEAD",
-        OutsideError,
-        "there is no branch: the repository is empty, or a page for people answers instead of it",
-        "Check the remote's address and the proxy settings; then run the job again.",
     ),
     (
         (

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cml_action.errors import OutsideError
 from tests.services.githttp import git, persist_credentials
 from tests.services.projects import new_project, run
 from tests.services.race import take
@@ -95,6 +96,20 @@ def test_without_a_token_the_one_that_checkout_left_counts(
     persist_credentials(world.workspace, world.url, left, credentials=tmp_path / file if file else None)
     world.token = ""
     assert world.open().find("mnist", version).name == version
+
+
+def test_a_remote_whose_head_names_no_branch_has_versions_all_the_same(world: GitWorld) -> None:
+    version = world.add({"model.bin": "one"})
+    git(["symbolic-ref", "HEAD", "refs/heads/none"], world.bare)  # `git init --bare`, then a push of another
+    registry = world.open()
+
+    assert registry.look("mnist", "production").holder is None
+    assert registry.find("mnist", version).name == version
+
+
+def test_an_empty_remote_is_named(world: GitWorld) -> None:
+    with pytest.raises(OutsideError, match="there is no branch: the repository is empty"):
+        world.open().look("mnist", "production")
 
 
 def test_a_model_in_dvc_is_known_by_its_md5_and_fetched_from_the_remote(

@@ -82,6 +82,18 @@ def test_a_commands_own_input_may_stand_without_its_name(
     assert result.exit_code == 2
 
 
+@pytest.mark.parametrize("words", [["--dry-run"], ["--dry-run", "true"], ["--dry-run", "--registry", "git"]])
+def test_an_input_that_is_true_or_false_may_stand_as_a_flag(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    result = CliRunner().invoke(app, ["promote", *words, "mnist:v1.0.0"])
+
+    assert "(input `registry`)" not in result.stdout
+    assert "remote `origin`" in result.stdout.replace("\n", " ").replace("origin,", "`origin`,")
+
+
 def test_an_input_given_twice_is_refused() -> None:
     result = CliRunner().invoke(app, ["gate", "one.pt", "--model", "two.pt"])
 
