@@ -98,7 +98,9 @@ class Job:
         if commit is None and asked:
             raise UsageError(
                 f"The revision `{asked}` (input `base`) is not in this clone.",
-                "Name one that is there; `fetch-depth: 0` of `actions/checkout` brings them all.",
+                "`fetch-depth: 0` of `actions/checkout` brings all of them."
+                if git.is_shallow(self.workspace)
+                else "Name a branch, a tag or a commit that is there.",
             )
         if commit is None and wanted == PARENT and not git.is_shallow(self.workspace):
             self.log.line("There is no earlier commit to compare with.")
