@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
+from tests.services.githttp import git
 from tests.services.runner import Step, run_step
 from tests.services.tables import written
 
@@ -193,3 +194,25 @@ def test_a_full_disk_is_a_sentence(workspace: Path) -> None:
         signal.signal(signal.SIGXFSZ, handler)
     assert step.code == 3, step.log
     assert "The disk is full: no room is left for the temporary files that `big.csv.bz2` needs." in step.log
+
+
+@pytest.mark.parametrize(
+    ("options", "fix"),
+    [
+        (["--depth=1"], "`fetch-depth: 0` of `actions/checkout` brings"),
+        ([], "Name a branch, a tag or a commit"),
+    ],
+)
+def test_a_base_that_is_not_in_the_clone_is_named_with_what_helps(
+    workspace: Path, tmp_path: Path, options: list[str], fix: str
+) -> None:
+    git(["init", "--quiet"], workspace)
+    for message in ("One", "Two"):
+        git(["add", "."], workspace)
+        git(["commit", "--quiet", "--allow-empty", "-m", message], workspace)
+    clone = tmp_path / "clone"
+    git(["clone", "--quiet", *options, workspace.as_uri(), str(clone)], tmp_path)
+    step = stats(clone, "data/good.csv", base="v9")
+    assert step.code == 2
+    assert "The revision `v9` (input `base`) is not in this clone." in step.log
+    assert fix in step.log
