@@ -175,15 +175,18 @@ def _refused(why: str) -> UsageError:
 
 
 def _artifact(repository: Repository, number: int) -> dict[str, Any]:
-    """Return the run's artifact: the one named `cml-report`, or the only one."""
+    """Return the run's artifact: the one named `cml-report`, or the only one.
+
+    Each attempt of a run may have left one of the same name: the latest counts.
+    """
     found = _get(repository, f"/actions/runs/{number}/artifacts?per_page=100", number)["artifacts"]
-    named = [each for each in found if each["name"] == ARTIFACT] or (found if len(found) == 1 else [])
-    if not named:
+    named = [each for each in found if each["name"] == ARTIFACT] or found
+    if len({each["name"] for each in named}) != 1:
         raise UsageError(
             f"The run {number} left no artifact named `{ARTIFACT}`.",
             "Upload its report with `actions/upload-artifact` under that name.",
         )
-    artifact: dict[str, Any] = named[0]
+    artifact: dict[str, Any] = max(named, key=lambda each: int(each["id"]))
     if artifact.get("expired"):
         raise UsageError(f"The artifact of the run {number} has expired.", "Run it again.")
     if int(artifact["size_in_bytes"]) > _MOST_ZIP_BYTES:

@@ -81,7 +81,7 @@ def test_a_forks_report_reaches_its_pull_request_and_its_own_run_stays_green(
         path.relative_to(kept).as_posix(): path.read_bytes() for path in kept.rglob("*") if path.is_file()
     }
     record = run_record(7, raw["base"]["repo"], raw["head"]["repo"], branch="improve", sha=sha)
-    proxy.runs[7] = Recorded(record=record, artifacts={"cml-report": packed(files)})
+    proxy.runs[7] = Recorded(record=record, artifacts=[("cml-report", packed(files))])
     second = run_workflow(
         consumer(tmp_path / "upstream", "fork-comment.yml", {"README.md": b"Ours\n"}),
         "workflow_run",

@@ -54,7 +54,7 @@ class Fork:
         """Let the fork's run have left these files as its artifact."""
         archive = packed(files)
         self.proxy.runs[number] = Recorded(
-            record=self.record(number, **changed), artifacts={"cml-report": archive}
+            record=self.record(number, **changed), artifacts=[("cml-report", archive)]
         )
 
     def publish(self, workspace: Path, number: str = "7") -> Step:
@@ -161,12 +161,12 @@ def test_the_report_of_an_older_run_never_replaces_a_newer_one(fork: Fork, tmp_p
 @pytest.mark.parametrize(
     ("recorded", "said"),
     [
-        ({"artifacts": {}}, "left no artifact named `cml-report`"),
-        ({"artifacts": {"cml-report": packed({"a.png": png()})}}, "holds no `report.md`"),
-        ({"artifacts": {"cml-report": b"no archive"}}, "cannot be unpacked (BadZipFile)"),
-        ({"artifacts": {"cml-report": packed({"report.md": ""})}}, "is empty"),
-        ({"artifacts": {"cml-report": packed({"../report.md": "x"})}}, "leads out of its own folder"),
-        ({"artifacts": {"cml-report": b""}, "said_size": 10**9}, "at most 50\u202fMB are fetched"),
+        ({"artifacts": []}, "left no artifact named `cml-report`"),
+        ({"artifacts": [("cml-report", packed({"a.png": png()}))]}, "holds no `report.md`"),
+        ({"artifacts": [("cml-report", b"no archive")]}, "cannot be unpacked (BadZipFile)"),
+        ({"artifacts": [("cml-report", packed({"report.md": ""}))]}, "is empty"),
+        ({"artifacts": [("cml-report", packed({"../report.md": "x"}))]}, "leads out of its own folder"),
+        ({"artifacts": [("cml-report", b"")], "said_size": 10**9}, "at most 50\u202fMB are fetched"),
     ],
 )
 def test_an_artifact_that_is_no_report_is_a_sentence(
@@ -179,6 +179,20 @@ def test_an_artifact_that_is_no_report_is_a_sentence(
     assert step.code == 2
     assert said in step.log
     assert "Traceback" not in step.log + step.errors
+
+
+@pytest.mark.parametrize("name", ["cml-report", "report"])
+def test_of_a_run_that_was_repeated_the_last_attempts_report_counts(
+    fork: Fork, tmp_path: Path, name: str
+) -> None:
+    attempts = [(name, packed({"report.md": text})) for text in ("first attempt", "second attempt")]
+    fork.proxy.runs[7] = Recorded(record=fork.record(run_attempt=2), artifacts=attempts)
+
+    step = fork.publish(tmp_path / "workspace")
+
+    assert (step.code, step.errors) == (0, "")
+    (body,) = fork.bodies()
+    assert "second attempt" in body
 
 
 def test_a_run_that_github_does_not_know_is_a_sentence(fork: Fork, tmp_path: Path) -> None:

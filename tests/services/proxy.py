@@ -187,7 +187,7 @@ class _Handler(Handler):
             if self.headers.get("Authorization"):  # as Azure's storage answers
                 return 403, {}, b"Server failed to authenticate the request"
             run, at = self.state.runs[int(asked[1]) // 100], int(asked[1]) % 100
-            return 200, {"Content-Type": "application/zip"}, list(run.artifacts.values())[at]
+            return 200, {"Content-Type": "application/zip"}, run.artifacts[at][1]
         return None
 
     def _second_pull_request(self, route: str, sent: Mapping[str, Any]) -> Any:

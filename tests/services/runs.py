@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _TIME = "2026-11-26T12:00:00Z"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
-    """A run that has ended, and what it left, packed, by the artifact's name."""
+    """A run that has ended, and what its attempts left, packed, with the artifact's name; earliest first."""
 
     record: Mapping[str, Any]
-    artifacts: Mapping[str, bytes]
+    artifacts: Sequence[tuple[str, bytes]]
     said_size: int | None = None
 
     def listed(self, url: str) -> dict[str, Any]:
@@ -40,7 +40,7 @@ class Recorded:
                 "updated_at": _TIME,
                 "expires_at": _TIME,
             }
-            for at, (name, content) in enumerate(self.artifacts.items())
+            for at, (name, content) in enumerate(self.artifacts)
         ]
         return {"total_count": len(found), "artifacts": found}
 
