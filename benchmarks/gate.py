@@ -5,7 +5,7 @@
 Each trial is a gate's measuring from its start: two new processes, loading, warming up, and rounds until
 the ratio is decided at `max-ratio: 1.10`. The model multiplies small matrices, so many times that a call
 takes 0.2, 5 or 50 ms; a slower one multiplies so much more. Another process keeps one core busy all the
-while.
+while (`--neighbours` says how many do: they want a `--file` of their own).
 
 Trials are kept in a file, one line each, as they end: the next run with the same file goes on from there.
 They come in turns of all models and speeds, so that a part of them is a fair part.
@@ -65,14 +65,14 @@ def main() -> None:
     )
     parser.add_argument("--slower", type=float, nargs="+", default=list(BARS), help="1 is A against A")
     parser.add_argument("--file", type=Path, default=Path("build/gate-trials.jsonl"))
-    parser.add_argument("--no-neighbour", action="store_true", help="leave the other cores alone")
+    parser.add_argument("--neighbours", type=int, default=1, help="processes that keep a core busy")
     asked = parser.parse_args()
     asked.file.parent.mkdir(parents=True, exist_ok=True)
     until = time.monotonic() + 60 * asked.minutes
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         (folder / "multiplies.py").write_text(LOADER)
-        if not asked.no_neighbour:
+        for _ in range(asked.neighbours):
             stack.enter_context(busy_core())
         cost = calibrated(folder)
         for at in range(asked.trials):

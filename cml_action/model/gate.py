@@ -222,9 +222,9 @@ def _throughput(workers: Mapping[Side, Worker], batch: int) -> Throughput:
     rows: dict[Side, float] = {}
     for side, worker in workers.items():
         try:
-            first = min(worker.time_block(2, batch)) / 1e9
+            first = min(worker.time_block(2, batch=batch)) / 1e9
             calls = max(1, min(500, int(_BATCH_S / max(first, 1e-6))))
-            times = worker.time_block(calls, batch)
+            times = worker.time_block(calls, batch=batch)
         except ModelFault as fault:
             if fault.kind in {"bad-shape", "raised"}:
                 raise _FixedBatch from None

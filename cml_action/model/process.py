@@ -182,19 +182,21 @@ class Worker:
                 median_s=number(found["median_s"]),
             )
 
-    def time_block(self, calls: int, batch: int = 1) -> list[int]:
+    def time_block(self, calls: int, draw: int | None = None, *, batch: int = 1) -> list[int]:
         """Call it so many times in a row and return the nanoseconds of each call.
 
         Python's garbage collector is off meanwhile. On the CPU a call lasts from the end of the one before
         to its own end; on CUDA it is what events before and behind it say, synchronised after each call.
 
         :param calls: 1 to 100,000.
+        :param draw: a number that draws the processor to begin on, of those that the process may use (Linux
+            alone); where None, it begins where the system has it.
         :raises ValueError: other numbers of calls.
         """
         if not 1 <= calls <= MOST_CALLS:
             raise ValueError(calls)
         began = time.perf_counter()
-        found = self._pipe.ask("block", "it was measured", calls=calls, batch=batch)
+        found = self._pipe.ask("block", "it was measured", calls=calls, batch=batch, draw=draw)
         passed = time.perf_counter() - began
         with self._pipe.believed():
             times = [int(each) for each in found["ns"]]

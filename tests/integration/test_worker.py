@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,18 @@ if TYPE_CHECKING:
     from cml_action.model.process import Worker
 
 PIXELS = (TensorSpec(shape=(1, 64)),)
+#: A model that notes the processor that it is called on.
+PLACES = """
+import ctypes, os
+
+at = []
+
+def load(path):
+    return lambda rows: at.append(ctypes.CDLL(None).sched_getcpu()) or rows
+
+def seen(model):
+    return {"at": at[-1], "free": len(os.sched_getaffinity(0))}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +65,20 @@ def test_a_block_gives_the_time_of_each_call(net: Worker) -> None:
     assert all(each > 0 for each in times)
     assert warm.calls > 3
     assert warm.median_s > 0
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux alone lets a process choose")
+def test_a_block_begins_on_the_processor_that_is_drawn_and_may_leave_it(project: Path) -> None:
+    allowed = sorted(os.sched_getaffinity(0))
+    (project / "places.py").write_text(PLACES)
+    with loaded(project, "net.pt", loader="places:load", inputs=PIXELS) as worker:
+        hits = 0
+        for draw in range(60):
+            worker.time_block(1, draw)
+            found = worker.evaluate("places:seen")
+            assert found["free"] == len(allowed)
+            hits += found["at"] == allowed[draw % len(allowed)]
+    assert hits > 42  # by chance, of two processors, it would be so many once in a thousand times
 
 
 def test_a_larger_batch_takes_longer(net: Worker) -> None:

@@ -48,8 +48,8 @@ class Machine:
     def run(self, slower: float, *, call_s: float = 1e-3, seed: int = 0, planned: Plan = QUICK) -> Timings:
         return measure(
             {
-                "candidate": lambda calls: [self.call(call_s * slower) for _ in range(calls)],
-                "production": lambda calls: [self.call(call_s) for _ in range(calls)],
+                "candidate": lambda calls, _: [self.call(call_s * slower) for _ in range(calls)],
+                "production": lambda calls, _: [self.call(call_s) for _ in range(calls)],
             },
             planned,
             [RATIO],
@@ -78,6 +78,19 @@ def test_a_model_is_never_found_slower_than_itself(noise: dict[str, float]) -> N
 def test_a_fifth_slower_is_found_each_time(noise: dict[str, float]) -> None:
     found = [Machine(seed, **noise).run(1.2, seed=seed).decisions[0] for seed in range(20)]  # type: ignore[arg-type]
     assert found == ["fail"] * 20
+
+
+def test_a_processor_that_is_shared_slows_both_sides_alike() -> None:
+    """On the first of two processors, by whose number a block begins, something else runs all the while."""
+    chance = np.random.default_rng(4)
+
+    def block(calls: int, draw: int) -> list[int]:
+        return [int(1e6 * (1 + (draw % 2 == 0)) * chance.normal(1.0, 0.02)) for _ in range(calls)]
+
+    found = measure({"candidate": block, "production": block}, QUICK, [RATIO], seed=0)
+    assert found.decisions == ("pass",)
+    assert found.intervals[0].low < 1 < found.intervals[0].high < 1.02
+    assert found.noise > 0.3  # blocks began on both of them
 
 
 def test_a_clear_case_ends_with_the_first_look_and_a_close_one_takes_all_rounds() -> None:
@@ -123,8 +136,8 @@ def test_p95_is_not_judged_on_too_few_calls() -> None:
     machine = Machine(5)
     demand = Demand(quantile="p95", limit=1.10, ratio=True)
     blocks = {
-        "candidate": lambda calls: [machine.call(0.05) for _ in range(calls)],
-        "production": lambda calls: [machine.call(0.05) for _ in range(calls)],
+        "candidate": lambda calls, _: [machine.call(0.05) for _ in range(calls)],
+        "production": lambda calls, _: [machine.call(0.05) for _ in range(calls)],
     }
     few = measure(blocks, Plan(calls=1, settling=0, looks=(50, 100)), [demand], seed=0)  # type: ignore[arg-type]
     assert few.decisions == ("unclear",)
@@ -140,7 +153,7 @@ def test_a_slower_tail_is_found_where_the_median_is_the_same() -> None:
         return [int(1e6 * chance.normal(1.0, 0.02) * (tail if each else 1)) for each in slow]
 
     found = measure(
-        {"candidate": lambda calls: block(2.0, calls), "production": lambda calls: block(1.2, calls)},
+        {"candidate": lambda calls, _: block(2.0, calls), "production": lambda calls, _: block(1.2, calls)},
         QUICK,
         [RATIO, Demand(quantile="p95", limit=1.10, ratio=True)],
         seed=0,
@@ -187,7 +200,7 @@ def test_rounds_fit_into_the_time_and_a_slow_model_gets_the_fewest() -> None:
 def test_without_demands_it_ends_with_the_second_look() -> None:
     machine = Machine(0)
     found = measure(
-        {"candidate": lambda calls: [machine.call(1e-3) for _ in range(calls)]}, QUICK, [], seed=0
+        {"candidate": lambda calls, _: [machine.call(1e-3) for _ in range(calls)]}, QUICK, [], seed=0
     )
     assert (found.rounds, found.decisions) == (25, ())
     assert 0 < found.noise < 0.1

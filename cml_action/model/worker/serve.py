@@ -46,6 +46,8 @@ class Worker:
 
     def block(self, asked: dict[str, Any]) -> dict[str, Any]:
         began = perf_counter()
+        if asked["draw"] is not None:
+            system.begin_on(asked["draw"])
         self.inputs.call(asked["batch"])
         with self._calling(), clock.uncollected():
             times = self._times(asked["calls"], asked["batch"])
