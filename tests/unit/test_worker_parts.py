@@ -15,7 +15,7 @@ from cml_action.model.child import memory_to_use
 from cml_action.model.environment import for_model
 from cml_action.model.faults import ended_fault, fault, quoted
 from cml_action.model.spec import TensorSpec, from_policy
-from cml_action.model.worker import arrays, clock
+from cml_action.model.worker import arrays, clock, system
 from cml_action.model.worker.system import parsed_gpu
 from cml_action.policy import Policy
 
@@ -117,6 +117,16 @@ def test_on_cuda_each_call_stands_between_two_events_and_is_waited_for() -> None
     times = clock.on_cuda(SimpleNamespace(cuda=cuda))(lambda: heard.append("call"), (), {}, 2)
     assert times == [1_500_000, 1_500_000]
     assert heard == 2 * ["record", "call", "record", "wait"]
+
+
+def test_processors_are_drawn_of_those_that_are_near_to_the_models_memory(tmp_path: Path) -> None:
+    for node, members in {"node0": "0-3,8-11\n", "node1": "4-7,12-15\n", "node2": "\n"}.items():
+        (tmp_path / node).mkdir()
+        (tmp_path / node / "cpulist").write_text(members)
+
+    assert system.near(set(range(16)), str(tmp_path)) == [0, 1, 2, 3, 8, 9, 10, 11]
+    assert system.near({5, 9, 12}, str(tmp_path)) == [5, 12]
+    assert system.near({5, 9}, str(tmp_path / "none")) == [5, 9]
 
 
 def test_the_gpu_that_is_visible_is_named_with_its_clocks() -> None:

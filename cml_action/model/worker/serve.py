@@ -29,6 +29,7 @@ class Worker:
 
     def load(self, asked: dict[str, Any]) -> dict[str, Any]:
         self._device = asked["device"]
+        system.begin_on(0)
         self._model, self._memory = load.load(asked)
         self._inputs = example.Inputs(self._model, asked)
         named = self._inputs.named(1) if self._inputs.known else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import platform
 import subprocess
@@ -111,14 +112,31 @@ def _cores() -> int:
 
 
 def begin_on(draw: int) -> None:
-    """Move this thread to the processor that a number draws of those it may use, and leave it free to go.
+    """Move this thread to the processor that a number draws of `near`, and leave it free to go.
 
     A thread is moved at once when its processor is none of those that it may use (sched_setaffinity(2)).
     """
     if hasattr(os, "sched_setaffinity"):
         allowed = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, {sorted(allowed)[draw % len(allowed)]})
+        choice = near(allowed)
+        os.sched_setaffinity(0, {choice[draw % len(choice)]})
         os.sched_setaffinity(0, allowed)
+
+
+def near(allowed: set[int], nodes: str = "/sys/devices/system/node") -> list[int]:
+    """Return those processors that lie as near to memory as the first of them: on its NUMA node.
+
+    The model is loaded there, and far memory is slower: it would be a side's own bad luck.
+
+    :param nodes: where Linux says which processors a node has (`numa(7)`): `0-3,8-11`.
+    """
+    for name in glob.glob(os.path.join(nodes, "node[0-9]*", "cpulist")):
+        with open(name, encoding="ascii") as file:
+            ranges = [part.partition("-") for part in file.read().strip().split(",") if part]
+        members = {at for low, _, high in ranges for at in range(int(low), int(high or low) + 1)}
+        if min(allowed) in members:
+            return sorted(allowed & members)
+    return sorted(allowed)
 
 
 def _threads() -> str:
