@@ -242,28 +242,41 @@ def interval(seconds: Mapping[Side, Floats], demand: Demand, level: float, seed:
     n = len(candidate)
     if not demand.ratio:
         runs = max(1, round(n ** (1 / 3)))
-        drawn = _quantiles([candidate], share, lambda size: _runs(n, runs, size, chance))[0]
-        return _percentile(float(np.quantile(candidate, share)), drawn, level)
+        estimate = float(np.quantile(candidate, share))
+        (drawn,) = _relative([candidate], share, lambda size: _runs(n, runs, size, chance), chance)
+        return _percentile(estimate, estimate * drawn, level)
     production = seconds["production"]
     if demand.quantile == "p50":
         rounds = np.log(np.median(candidate, axis=1) / np.median(production, axis=1))
         rows = chance.integers(n, size=(_RESAMPLES, n))
         ratio = _percentile(float(np.median(rounds)), np.median(rounds[rows], axis=1), level)
         return Interval(estimate=math.exp(ratio.estimate), low=math.exp(ratio.low), high=math.exp(ratio.high))
-    drawn = _quantiles([candidate, production], share, lambda size: chance.integers(n, size=(size, n)))
+    drawn = _relative([candidate, production], share, lambda size: chance.integers(n, size=(size, n)), chance)
     estimate = float(np.quantile(candidate, share) / np.quantile(production, share))
-    return _percentile(estimate, drawn[0] / drawn[1], level)
+    return _percentile(estimate, estimate * drawn[0] / drawn[1], level)
 
 
-def _quantiles(sides: Sequence[Floats], share: float, rows: Callable[[int], NDArray[np.int64]]) -> Floats:
-    """Return a quantile of all calls for each resample of the rounds: sides by resamples."""
-    thin = [side[:, :: math.ceil(side.shape[1] / _DRAWN_OF_BLOCK)] for side in sides]
+def _relative(
+    sides: Sequence[Floats],
+    share: float,
+    rows: Callable[[int], NDArray[np.int64]],
+    chance: np.random.Generator,
+) -> Floats:
+    """Return a quantile for each resample of the rounds in parts of the quantile itself: sides by resamples.
+
+    Of a block with many calls some are drawn, the same of each: the quantile of all lies elsewhere by a
+    little, so what a resample tells is how far from its own.
+    """
+    calls = sides[0].shape[1]
+    some = np.sort(chance.permutation(calls)[:_DRAWN_OF_BLOCK])
+    thin = [side[:, some] for side in sides]
     found: list[list[Floats]] = [[] for _ in sides]
     for _ in range(_RESAMPLES // _AT_ONCE):
         picked = rows(_AT_ONCE)
         for at, side in enumerate(thin):
             found[at].append(np.quantile(side[picked].reshape(_AT_ONCE, -1), share, axis=1))
-    return np.array([np.concatenate(each) for each in found])
+    own = np.array([[np.quantile(side, share)] for side in thin])
+    return np.asarray(np.array([np.concatenate(each) for each in found]) / own, dtype=np.float64)
 
 
 def _runs(n: int, length: int, size: int, chance: np.random.Generator) -> NDArray[np.int64]:

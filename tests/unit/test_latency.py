@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from cml_action.model.latency import Demand, Interval, Plan, Timings, decide, interval, measure, plan
+from cml_action.model.latency import Demand, Interval, Plan, Side, Timings, decide, interval, measure, plan
 
 RATIO = Demand(quantile="p50", limit=1.10, ratio=True)
 QUICK = Plan(calls=8, settling=0, looks=(12, 25, 50, 100))
@@ -159,6 +161,20 @@ def test_a_slower_tail_is_found_where_the_median_is_the_same() -> None:
         seed=0,
     )
     assert found.decisions == ("pass", "fail")
+
+
+@pytest.mark.parametrize("ratio", [True, False])
+def test_p95_lies_in_its_interval_also_where_every_so_many_calls_are_slow(ratio: bool) -> None:  # noqa: FBT001
+    chance = np.random.default_rng(8)
+    slow = np.where(
+        np.arange(400) % 16 == 0, 3.0, 1.0
+    )  # of 25 calls of a block, at equal distances, all or none
+    sides: dict[Side, Any] = {
+        side: chance.normal(1e-3, 2e-5, size=(40, 400)) * slow * chance.normal(1, 0.1, size=(40, 1))
+        for side in ("candidate", "production")
+    }
+    found = interval(sides, Demand(quantile="p95", limit=1.1, ratio=ratio), 0.95, seed=1)
+    assert found.low < found.estimate < found.high
 
 
 def test_an_absolute_limit_is_judged_on_the_lower_end() -> None:
