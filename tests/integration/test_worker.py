@@ -11,6 +11,7 @@ import pytest
 
 from cml_action.model.faults import ModelFault, ModelSetupFault
 from cml_action.model.spec import Limits, TensorSpec
+from cml_action.model.worker import system
 from tests.services.models import loaded, make_models
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def test_a_block_gives_the_time_of_each_call(net: Worker) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux alone lets a process choose")
 def test_a_block_begins_on_the_processor_that_is_drawn_and_may_leave_it(project: Path) -> None:
-    allowed = sorted(os.sched_getaffinity(0))
+    allowed = os.sched_getaffinity(0)
+    near = system.near(allowed)
     (project / "places.py").write_text(PLACES)
     with loaded(project, "net.pt", loader="places:load", inputs=PIXELS) as worker:
         hits = 0
@@ -77,7 +79,7 @@ def test_a_block_begins_on_the_processor_that_is_drawn_and_may_leave_it(project:
             worker.time_block(1, draw)
             found = worker.evaluate("places:seen")
             assert found["free"] == len(allowed)
-            hits += found["at"] == allowed[draw % len(allowed)]
+            hits += found["at"] == near[draw % len(near)]
     assert hits > 42  # by chance, of two processors, it would be so many once in a thousand times
 
 

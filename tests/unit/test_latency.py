@@ -166,9 +166,8 @@ def test_a_slower_tail_is_found_where_the_median_is_the_same() -> None:
 @pytest.mark.parametrize("ratio", [True, False])
 def test_p95_lies_in_its_interval_also_where_every_so_many_calls_are_slow(ratio: bool) -> None:  # noqa: FBT001
     chance = np.random.default_rng(8)
-    slow = np.where(
-        np.arange(400) % 16 == 0, 3.0, 1.0
-    )  # of 25 calls of a block, at equal distances, all or none
+    # Of 25 calls of a block at equal distances all are slow, or none.
+    slow = np.where(np.arange(400) % 16 == 0, 3.0, 1.0)
     sides: dict[Side, Any] = {
         side: chance.normal(1e-3, 2e-5, size=(40, 400)) * slow * chance.normal(1, 0.1, size=(40, 1))
         for side in ("candidate", "production")
