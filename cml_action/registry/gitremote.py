@@ -77,7 +77,7 @@ class GitRemote:
             raise OutsideError(
                 f"{self.name}: there is no branch: the repository is empty, or a page for people answers"
                 " instead of it",
-                "Check the remote's address and the proxy settings; then run the job again.",
+                _ADDRESS,
             )
 
     def _ask(self, *words: str) -> subprocess.CompletedProcess[bytes]:
@@ -196,6 +196,7 @@ _TAKEN = re.compile(
     r"already exists|stale info|fetch first|non-fast-forward|reference already exists|failed to update ref"
 )
 _AGAIN = "Run the job again: what was done is kept."
+_ADDRESS = "Check the remote's address and the proxy settings; then run the job again."
 _FAULTS: tuple[tuple[str, type[CmlActionError], str, str], ...] = (
     (
         r"(GH0(?:06|13)[^!]{0,200}|protected (?:branch|tag|ref)[^!]{0,200}|hook declined)",
@@ -228,7 +229,7 @@ _FAULTS: tuple[tuple[str, type[CmlActionError], str, str], ...] = (
         ),
         OutsideError,
         "the server answers with something that is not Git's protocol, such as a page for people",
-        "Check the remote's address and the proxy settings; then run the job again.",
+        _ADDRESS,
     ),
     (r"returned error: (5\d\d|429)", OutsideError, "the server answered {} several times", _AGAIN),
     (

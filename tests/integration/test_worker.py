@@ -71,7 +71,7 @@ def test_a_block_gives_the_time_of_each_call(net: Worker) -> None:
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux alone lets a process choose")
 def test_a_block_begins_on_the_processor_that_is_drawn_and_may_leave_it(project: Path) -> None:
     allowed = os.sched_getaffinity(0)
-    near = system.near(allowed)
+    near = system.near(frozenset(allowed))
     (project / "places.py").write_text(PLACES)
     with loaded(project, "net.pt", loader="places:load", inputs=PIXELS) as worker:
         hits = 0

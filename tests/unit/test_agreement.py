@@ -90,8 +90,7 @@ def test_an_input_that_is_true_or_false_may_stand_as_a_flag(
 
     result = CliRunner().invoke(app, ["promote", *words, "mnist:v1.0.0"])
 
-    assert "(input `registry`)" not in result.stdout
-    assert "remote `origin`" in result.stdout.replace("\n", " ").replace("origin,", "`origin`,")
+    assert "The Git registry is the repository's remote origin" in result.stdout
 
 
 def test_an_input_given_twice_is_refused() -> None:

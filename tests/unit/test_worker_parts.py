@@ -124,9 +124,9 @@ def test_processors_are_drawn_of_those_that_are_near_to_the_models_memory(tmp_pa
         (tmp_path / node).mkdir()
         (tmp_path / node / "cpulist").write_text(members)
 
-    assert system.near(set(range(16)), str(tmp_path)) == [0, 1, 2, 3, 8, 9, 10, 11]
-    assert system.near({5, 9, 12}, str(tmp_path)) == [5, 12]
-    assert system.near({5, 9}, str(tmp_path / "none")) == [5, 9]
+    assert system.near(frozenset(range(16)), str(tmp_path)) == [0, 1, 2, 3, 8, 9, 10, 11]
+    assert system.near(frozenset({5, 9, 12}), str(tmp_path)) == [5, 12]
+    assert system.near(frozenset({5, 9}), str(tmp_path / "none")) == [5, 9]
 
 
 def test_the_gpu_that_is_visible_is_named_with_its_clocks() -> None:

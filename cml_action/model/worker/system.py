@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import glob
 import os
 import platform
@@ -118,12 +119,13 @@ def begin_on(draw: int) -> None:
     """
     if hasattr(os, "sched_setaffinity"):
         allowed = os.sched_getaffinity(0)
-        choice = near(allowed)
+        choice = near(frozenset(allowed))
         os.sched_setaffinity(0, {choice[draw % len(choice)]})
         os.sched_setaffinity(0, allowed)
 
 
-def near(allowed: set[int], nodes: str = "/sys/devices/system/node") -> list[int]:
+@functools.cache
+def near(allowed: frozenset[int], nodes: str = "/sys/devices/system/node") -> list[int]:
     """Return those processors that lie as near to memory as the first of them: on its NUMA node.
 
     The model is loaded there, and far memory is slower: it would be a side's own bad luck.
