@@ -7,11 +7,13 @@ carried over to the place in the file.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
+from html import escape
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_inline.html_inline import html_inline
@@ -51,7 +53,22 @@ class Found:
     @property
     def fragment(self) -> str:
         """What GitHub reads behind `#`, such as `gh-dark-mode-only`, with the `#`; nothing otherwise."""
-        return "" if self.address.startswith("data:") else "".join(self.address.partition("#")[1:])
+        _, sign, rest = ("", "", "") if self.address.startswith("data:") else self.address.partition("#")
+        return sign + quote(rest)
+
+    def at(self, address: str) -> str:
+        """Return the Markdown, or the HTML tag, that shows the picture at an address.
+
+        :param address: as it stands in Markdown: percent-encoded.
+        """
+        if not self.tag:
+            escaped = re.sub(r'([\\"])', r"\\\1", self.title.replace("\n", " ")).replace("&", "&amp;")
+            return f"![{self.alt}]({address}" + (f' "{escaped}")' if self.title else ")")
+        written = []
+        for name, value in self.attributes:
+            given = address if value is None and name in {"src", "srcset"} else value
+            written.append(name if given is None else f'{name}="{escape(given)}"')
+        return f"<{' '.join([self.tag, *written])}>"
 
 
 def normalised(text: str) -> str:
@@ -142,8 +159,9 @@ def _html(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 -- the pars
 def tags(html: str, offset: int = 0) -> list[Found]:
     """Return the tags of a piece of HTML that show a picture, wherever it is."""
     reader = _Reader(html, offset)
-    reader.feed(html)
-    reader.close()
+    with contextlib.suppress(AssertionError):  # of Python's own parser, which gives up at `<![ `
+        reader.feed(html)
+        reader.close()
     return reader.found
 
 

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 OPEN_ROWS = 12
 _LONGEST_VALUE = 80
 _MARKUP = re.compile(r"([\\`*_\[\]|~$#]|^[-+=>](?=\s|$)|^\d+(?=[.)]))")
+_INLINE_MARKUP = re.compile(r"[\\`*_\[\]|~$#@]")
 SPANS = re.compile(r"`([^`\n]*)`")
-_ZERO_WIDTH = "\u200b"
+#: Stops what GitHub does with the text around it, and shows nothing.
+ZERO_WIDTH = "\u200b"
 
 
 def visible(text: str, longest: int = _LONGEST_VALUE) -> str:
@@ -51,9 +53,18 @@ def plain(text: str) -> str:
     read, so a backslash does not stop it: a zero-width space does.
     """
     text = html.escape(visible(text, longest=4096), quote=False)
-    text = _MARKUP.sub(r"\\\1", text)
-    text = re.sub(r"(?i)(@|#|\bgh|\bhttps?|\bftp|\bmailto|\bwww)(?=[\w.:-])", rf"\1{_ZERO_WIDTH}", text)
-    return re.sub(r"\b([0-9a-f]{6})([0-9a-f]+)\b", rf"\1{_ZERO_WIDTH}\2", text)
+    return _unlinked(_MARKUP.sub(r"\\\1", text))
+
+
+def plain_html(text: str) -> str:
+    """Return words for inside an HTML tag, that show as they are whether Markdown is read there or not."""
+    text = html.escape(_unlinked(visible(text, longest=4096)), quote=False)
+    return _INLINE_MARKUP.sub(lambda sign: f"&#{ord(sign[0])};", text)
+
+
+def _unlinked(text: str) -> str:
+    text = re.sub(r"(?i)(@|#|\bgh|\bhttps?|\bftp|\bmailto|\bwww)(?=[\w.:-])", rf"\1{ZERO_WIDTH}", text)
+    return re.sub(r"\b([0-9a-f]{6})([0-9a-f]+)\b", rf"\1{ZERO_WIDTH}\2", text)
 
 
 def code(text: str, *, in_table: bool = False, longest: int = _LONGEST_VALUE) -> str:
@@ -68,8 +79,8 @@ def code(text: str, *, in_table: bool = False, longest: int = _LONGEST_VALUE) ->
     elif text != text.strip():
         text = re.sub(r"^ +| +$", lambda found: "␣" * len(found[0]), text)
     if in_table:
-        text = text.replace("\\|", f"\\{_ZERO_WIDTH}|").replace("|", "\\|")
-        text = f"{text}{_ZERO_WIDTH}" if text.endswith("\\") else text
+        text = text.replace("\\|", f"\\{ZERO_WIDTH}|").replace("|", "\\|")
+        text = f"{text}{ZERO_WIDTH}" if text.endswith("\\") else text
     fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
     pad = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{pad}{text}{pad}{fence}"
@@ -250,7 +261,7 @@ def _html_sentence(text: Text) -> str:
     """Return a sentence for inside `<summary>`, where Markdown is not read."""
     from cml_action.publish.html import sentence as html_sentence
 
-    return html_sentence(text).replace("@", f"@{_ZERO_WIDTH}")
+    return html_sentence(text).replace("@", f"@{ZERO_WIDTH}")
 
 
 def _commit(revision: str, name: str = "") -> str:

@@ -18,7 +18,7 @@ from urllib.parse import unquote, unquote_to_bytes
 
 from cml_action.errors import UsageError
 from cml_action.publish.find import Found, find, normalised, replaced
-from cml_action.publish.markdown import code, plain, visible, words
+from cml_action.publish.markdown import ZERO_WIDTH, code, plain, plain_html, words
 from cml_action.publish.svg import fault_of_svg
 from cml_action.quantity import quantity
 from cml_action.report import Figure, Markdown, Report
@@ -344,33 +344,25 @@ def _piece(found: Found, picture: Picture | None, url: str) -> str:
         return f"*{plain(name)}*"
     if not picture.is_picture:
         return f"[▶ {plain(name)}]({url})"
-    title = f' "{_escaped(found.title)}"' if found.title else ""
-    return f"![{found.alt}]({url}{found.fragment}{title})"
+    return found.at(f"{url}{found.fragment}")
 
 
 def _tag(found: Found, picture: Picture | None, url: str, name: str) -> str:
     if not url or picture is None:
-        return f"<em>{html.escape(visible(name))}</em>"
+        return f"<em>{plain_html(name)}</em>"
     if not picture.is_picture:
-        return f'<a href="{html.escape(url)}">▶ {html.escape(visible(name))}</a>'
-    written = []
-    for key, value in found.attributes:
-        given = f"{url}{found.fragment}" if value is None and key in {"src", "srcset"} else value
-        written.append(key if given is None else f'{key}="{html.escape(given)}"')
-    return f"<{' '.join([found.tag, *written])}>"
+        return f'<a href="{html.escape(url)}">▶ {plain_html(name)}</a>'
+    return found.at(f"{url}{found.fragment}")
 
 
 def _spoken(found: Found, picture: Picture | None) -> str:
     """Return what is said of a picture that cannot be seen."""
-    if found.alt.strip():
-        return found.alt
+    alt = found.alt.replace(ZERO_WIDTH, "")  # would be written out; it is put in again where it is needed
+    if alt.strip():
+        return alt
     if picture:
         return picture.name
     return "picture" if found.address.startswith("data:") else Path(unquote(found.address)).name or "picture"
-
-
-def _escaped(title: str) -> str:
-    return title.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
 
 
 def _quoted(address: str) -> str:

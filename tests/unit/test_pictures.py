@@ -9,7 +9,6 @@ import pytest
 from cml_action.errors import UsageError
 from cml_action.log import Log
 from cml_action.publish.find import find
-from cml_action.publish.hostile import harmless, introduced
 from cml_action.publish.pictures import MOST_PICTURES, Picture, read, rewrite
 from cml_action.publish.svg import fault_of_svg
 from tests.services.images import GIF, JPEG, MP4, SVG, WEBP, png
@@ -283,24 +282,7 @@ def test_all_pictures_together_have_a_limit(folder: Path) -> None:
     assert "The pictures of a report have at most 100\u202fMB together; `10.png` is too much." in said
 
 
-@pytest.mark.parametrize(
-    ("wrote", "becomes"),
-    [
-        ("ping @octocat and @org/team", "ping @\u200boctocat and @\u200borg/team"),
-        ("fixes #12, GH-3 and o/r#4", "fixes #\u200b12, GH-\u200b3 and o/r#\u200b4"),
-        ("/approve", "\u200b/approve"),
-        ("see https://github.com/o/r/issues/1", "see https://redirect.github.com/o/r/issues/1"),
-        ("![spy](https://evil.example/x.png)", "*spy*"),
-        ('<img src="https://evil.example/x.png" alt="spy">', "*spy*"),
-        ("\u202etxt\u2066 \x1b[31m", "txt [31m"),
-        ("![ours](a@2x.png) 97.6 % of #Adelie", "![ours](a@2x.png) 97.6 % of #Adelie"),
-    ],
-)
-def test_words_of_somebody_elses_code_do_nothing(wrote: str, becomes: str) -> None:
-    assert harmless(wrote) == becomes
+def test_html_that_no_parser_understands_is_left_as_it_is(folder: Path) -> None:
+    text = "![x](plot.png)\n\n<div>\n<![ 3 < 4 ]]>\n</div>\n"
 
-
-def test_whose_words_they_are_stands_in_front() -> None:
-    assert introduced("text", "mallory/`r`").startswith(
-        "> [!NOTE]\n> This report was written by the code of a pull request from `` mallory/`r` ``."
-    )
+    assert shown(text, folder)[0] == text.replace("plot.png", "https://pictures.example/png")
