@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 #: A table shows so many rows; the rest is folded.
 OPEN_ROWS = 12
 _LONGEST_VALUE = 80
+#: What a report that is cut leaves empty at most, as a part of the room: one fourth.
+_MOST_EMPTY = 4
+#: Folds inside each other that are closed where a report is cut.
+_MOST_FOLDS = 20
 _MARKUP = re.compile(r"([\\`*_\[\]|~$#]|^[-+=>](?=\s|$)|^\d+(?=[.)]))")
 _INLINE_MARKUP = re.compile(r"[\\`*_\[\]|~$#@]")
 SPANS = re.compile(r"`([^`\n]*)`")
@@ -146,9 +150,13 @@ class Limit:
     most: int
     bytes: bool = False
 
+    def size(self, text: str) -> int:
+        """How long a text is there."""
+        return len(text.encode()) if self.bytes else len(text)
+
     def holds(self, text: str) -> bool:
         """Whether the text may go there."""
-        return len(text) <= self.most and (not self.bytes or len(text.encode()) <= self.most)
+        return self.size(text) <= self.most
 
 
 #: GitHub answers 422 beyond 65,536 characters, and 65,535 in a check run; some of them are the comment's
@@ -159,7 +167,7 @@ SUMMARY = Limit(most=1024 * 1024, bytes=True)
 
 
 def render(report: Report, frame: Frame, limit: Limit | None = None) -> str:
-    """Return the whole report, cut between sections where it is longer than its place allows."""
+    """Return the whole report, cut where it is longer than its place allows."""
     pieces, last = list(parts(report, frame)), foot(frame)
     whole = "\n\n".join([*pieces, last] if last else pieces) + "\n"
     return whole if limit is None or limit.holds(whole) else _fit(pieces, last, limit, frame.run_url)
@@ -199,24 +207,33 @@ def foot(frame: Frame) -> str:
 
 
 def _fit(pieces: Sequence[str], last: str, limit: Limit, url: str) -> str:
-    """Keep as many whole pieces as the limit holds, and say where the others are."""
+    """Keep as many whole pieces as the limit holds, and say where the others are.
+
+    The first of those is kept in part where much room would be empty without it.
+    """
     where = link("the full report", url) if url else "the report's file"
-    for kept in range(len(pieces) - 1, 0, -1):
-        note = f"**{len(pieces) - kept:,} more parts of it are in {where}**: too long for here."
-        body = "\n\n".join([*pieces[:kept], note, last]) + "\n"
-        if limit.holds(body):
-            return body
-    rest = f"\n\n**The rest is in {where}**: too long for here.\n\n{last}\n"
-    return _cut(pieces[0], limit.most - len(rest.encode()), in_bytes=limit.bytes) + rest
+    note = f"**{{}} of it are in {where}**: too long for here."
+    room = limit.most - limit.size("\n\n".join(["", note.format(f"{len(pieces):,} more parts"), last]) + "\n")
+    kept = list[str]()
+    while limit.size(pieces[len(kept)]) + 2 <= room:  # not all: there would be room for the whole
+        room -= limit.size(pieces[len(kept)]) + 2
+        kept.append(pieces[len(kept)])
+    left = len(pieces) - len(kept)
+    if room > limit.most // _MOST_EMPTY:
+        kept.append(_cut(pieces[len(kept)], room - 2, limit))
+        note = f"**The rest is in {where}**: too long for here."
+    return "\n\n".join(filter(None, [*kept, note.format(f"{left:,} more parts"), last])) + "\n"
 
 
-def _cut(piece: str, most: int, *, in_bytes: bool) -> str:
-    """Cut one piece that is too long by itself at a line's end, and close the code block it may end in."""
-    most -= 8  # room to close a fence
-    cut = piece.encode()[:most].decode(errors="ignore") if in_bytes else piece[:most]
+def _cut(piece: str, most: int, limit: Limit) -> str:
+    """Cut a piece at a line's end, and close the code block and the folds that it may end in."""
+    most -= len("\n````````\n\n") + _MOST_FOLDS * len("</details>")
+    cut = piece.encode()[:most].decode(errors="ignore") if limit.bytes else piece[:most]
     cut = cut[: cut.rfind("\n")] if "\n" in cut else cut
     fences = re.findall(r"(?m)^(`{3,}|~{3,})", cut)
-    return cut + (f"\n{fences[-1]}" if len(fences) % 2 else "")
+    opened = len(re.findall(r"(?i)<details\b", cut)) - len(re.findall(r"(?i)</details\b", cut))
+    fence = f"\n{fences[-1]}" if len(fences) % 2 else ""
+    return cut + fence + ("\n\n" + min(opened, _MOST_FOLDS) * "</details>" if opened > 0 else "")
 
 
 def _section(section: Section) -> Iterable[str]:

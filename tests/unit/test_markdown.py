@@ -137,6 +137,22 @@ def test_a_users_own_report_of_megabytes_is_cut_at_a_lines_end_with_its_code_blo
     assert "**The rest is in [the full report]" in text
 
 
+def test_a_long_report_below_a_heading_is_kept_as_far_as_there_is_room() -> None:
+    report = Report(sections=(Section(title=Text(()), blocks=(Markdown("a line of it\n" * 10_000),)),))
+    text = markdown.render(report, FRAME, markdown.COMMENT)
+    assert text.startswith("### ✅ Data checks")
+    assert 64_000 < len(text) <= 65_536
+    assert "**The rest is in [the full report]" in text
+
+
+def test_a_fold_that_is_cut_is_closed_before_the_sentence_that_says_so() -> None:
+    block = "<details><summary>All</summary>\n\n" * 2 + "a line of it\n" * 10_000 + "</details></details>\n"
+    report = Report(sections=(Section(title=Text(()), blocks=(Markdown(block),)),))
+    text = markdown.render(report, FRAME, markdown.COMMENT)
+    assert text.count("</details>") == 2
+    assert text.rindex("</details>") < text.index("**The rest is in")
+
+
 def test_the_job_summary_is_limited_in_bytes() -> None:
     frame = Frame(title="", seconds={})
     report = Report(sections=(Section(title=Text(()), blocks=(Markdown("日本語のレポート\n" * 100_000),)),))
