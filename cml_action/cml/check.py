@@ -25,9 +25,10 @@ def create(asked: Asked, environ: Mapping[str, str], log: Log) -> str:
     where = find(asked, environ)
     repo = where.connect()
     text = scrub(read_report(Path(asked.arguments[0])), log.secrets)
-    if len(text) > MOST_SUMMARY:
+    size = len(text.encode())
+    if size > MOST_SUMMARY:
         raise UsageError(
-            f"The report has {len(text):,} characters; a check run holds {MOST_SUMMARY:,}.",
+            f"The report has {size:,} bytes; a check run holds {MOST_SUMMARY:,}.",
             "Publish a shorter report, or use `cml comment create`, which cuts it.",
         )
     if asked.text("status") != "completed" and "conclusion" in asked.given:

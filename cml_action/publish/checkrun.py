@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from cml_action.report import Report, Status, Verdict
 
-#: GitHub Docs, "Create a check run": the summary's limit in characters; how many annotations a call takes.
+#: The summary's limit in bytes ("summary exceeds a maximum bytesize of 65535"), though GitHub Docs, "Create a
+#: check run", call them characters; how many annotations a call takes.
 MOST_SUMMARY = 65_535
 MOST_A_CALL = 50
 _MOST_TITLE = 255
@@ -43,12 +44,13 @@ class Annotation:
 
     def sent(self) -> dict[str, Any]:
         """Return it as GitHub takes it."""
+        message = self.message.encode(errors="replace")[:_MOST_MESSAGE]
         return {
             "path": self.path,
             "start_line": self.line,
             "end_line": self.line,
             "annotation_level": self.level,
-            "message": self.message[:_MOST_MESSAGE] or self.title or "–",
+            "message": message.decode(errors="ignore") or self.title or "–",
             **({"title": self.title[:_MOST_TITLE]} if self.title else {}),
         }
 
@@ -71,7 +73,7 @@ class CheckRun:
 
     :param name: what it is listed as; GitHub shows the newest of a name.
     :param sha: the commit; of a pull request its head, not the merge commit.
-    :param summary: Markdown, at most `MOST_SUMMARY` characters.
+    :param summary: Markdown, at most `MOST_SUMMARY` bytes.
     :param conclusion: `success`, `failure`, `neutral`, `cancelled`, `skipped`, `timed_out` or
         `action_required`; left out where the status is not `completed`.
     :param status: `completed`, `queued` or `in_progress`.
@@ -96,8 +98,8 @@ def make_check_run(repository: Repository, run: CheckRun) -> Made:
     :raises ValueError: the summary is too long.
     :raises OutsideError: GitHub cannot be reached, or does not take it.
     """
-    if len(run.summary) > MOST_SUMMARY:
-        raise ValueError(f"A check run's summary has at most {MOST_SUMMARY} characters")
+    if len(run.summary.encode()) > MOST_SUMMARY:
+        raise ValueError(f"A check run's summary has at most {MOST_SUMMARY} bytes")
     with github_errors("make the check run"):
         try:
             return _make(repository, run)

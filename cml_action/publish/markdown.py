@@ -159,10 +159,10 @@ class Limit:
         return self.size(text) <= self.most
 
 
-#: GitHub answers 422 beyond 65,536 characters, and 65,535 in a check run; some of them are the comment's
-#: marker. It does not show a step's summary that is longer than 1 MiB.
+#: GitHub answers 422 beyond 65,536 characters, and 65,535 bytes in a check run; some of the characters are
+#: the comment's marker. It does not show a step's summary that is longer than 1 MiB.
 COMMENT = Limit(most=65_536 - 1024)
-CHECK = Limit(most=65_535)
+CHECK = Limit(most=65_535, bytes=True)
 SUMMARY = Limit(most=1024 * 1024, bytes=True)
 
 

@@ -6,6 +6,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from cml_action.publish import markdown
+from cml_action.publish.checkrun import Annotation
 from cml_action.publish.frame import Frame
 from cml_action.report import Check, Code, Markdown, Quantity, Report, Section, Table, Text
 
@@ -151,6 +152,14 @@ def test_a_fold_that_is_cut_is_closed_before_the_sentence_that_says_so() -> None
     text = markdown.render(report, FRAME, markdown.COMMENT)
     assert text.count("</details>") == 2
     assert text.rindex("</details>") < text.index("**The rest is in")
+
+
+def test_a_check_run_is_limited_in_bytes() -> None:
+    sections = (Section(title=Text(()), blocks=(Markdown("日本語のレポート\n" * 100),)),) * 60
+    text = markdown.render(Report(sections=sections), FRAME, markdown.CHECK)
+    assert 60_000 < len(text.encode()) <= 65_535
+    remark = Annotation(path="cml.yaml", line=1, level="failure", message="語" * 60_000)
+    assert len(remark.sent()["message"].encode()) <= 64 * 1024
 
 
 def test_the_job_summary_is_limited_in_bytes() -> None:
