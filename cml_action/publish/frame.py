@@ -28,6 +28,7 @@ class Frame:
     """Where a report belongs.
 
     :param title: the heading's words; empty where a user's own Markdown stands alone.
+    :param written: it is a user's own Markdown, of which nobody asked anything: no verdict stands above it.
     :param repository_url: `https://github.com/o/r`, empty on a laptop.
     :param revision: the commit that the report is about; `base`: what it is compared with.
     :param prefix: the project's folder in the repository, ending in `/`, or empty.
@@ -35,6 +36,7 @@ class Frame:
     """
 
     title: str
+    written: bool = False
     repository_url: str = ""
     revision: str = ""
     base: str = ""
@@ -52,8 +54,13 @@ class Frame:
         )
 
 
-def heading(report: Report, title: str) -> str:
-    """Say the verdict in one line: in words, with a symbol beside it."""
+def heading(report: Report, title: str, *, written: bool = False) -> str:
+    """Say the verdict in one line: in words, with a symbol beside it.
+
+    :param written: as in `Frame`: the title by itself.
+    """
+    if written:
+        return title
     found = [check.status for check in report.checks]
     failed, stopped, warned = found.count("fail"), found.count("error"), found.count("warn")
     asked = len(found) - found.count("skip")

@@ -49,7 +49,7 @@ footer { margin-top: 2rem; padding-top: .75rem }
 
 def render(report: Report, frame: Frame) -> str:
     """Return the page. Figures are drawn here, which takes most of the time."""
-    title = heading(report, frame.title or "Report")
+    title = heading(report, frame.title or "Report", written=frame.written)
     return "\n".join(
         [
             "<!doctype html>",

@@ -138,9 +138,10 @@ class Hub:
         run = CheckRun(
             name=self.job.title,
             sha=sha,
-            title=heading(report, self.job.title),
+            title=heading(report, self.job.title, written=frame.written),
             summary=self._written(report, frame, markdown.CHECK),
-            conclusion=conclusion_of(report),
+            # What the other run found is not known here, only what it wrote.
+            conclusion="neutral" if self.job.inputs.from_run else conclusion_of(report),
             annotations=annotations_of(report, self.job.prefix),
             details_url=self.job.event.run_url,
         )

@@ -176,7 +176,7 @@ def render(report: Report, frame: Frame, limit: Limit | None = None) -> str:
 def parts(report: Report, frame: Frame) -> Iterable[str]:
     """Yield the report piece by piece, most important first; each is whole Markdown of its own."""
     if frame.title:
-        yield f"### {words(heading(report, frame.title))}"
+        yield f"### {words(heading(report, frame.title, written=frame.written))}"
     yield from (sentence(line) for line in report.summary)
     checks = sorted_checks(report.checks)
     open_checks = [check for check in checks if check.status != "pass"]

@@ -69,10 +69,11 @@ def publish(
 def _frame(report: Report, job: Job, seconds: Mapping[str, float]) -> Frame:
     event = job.event
     base = job.base if "base" in job.__dict__ else None  # asked for only where a mode compared
-    # A user's own Markdown stands alone, as they wrote it.
-    bare = set(job.inputs.mode) <= _WRITTEN and not job.inputs.title and not report.checks
+    written = set(job.inputs.mode) <= _WRITTEN and not report.checks
     return Frame(
-        title="" if bare else job.title,
+        # A user's own Markdown stands alone, as they wrote it.
+        title="" if written and not job.inputs.title else job.title,
+        written=written,
         repository_url=f"{event.server_url}/{event.repository}" if event.repository else "",
         revision=job.revision,
         base=base.commit if base else "",
@@ -110,7 +111,7 @@ def _say(report: Report, job: Job, frame: Frame) -> None:
     """Say the verdict and what did not pass in plain text, so that nobody has to leave the log."""
     log = job.log
     if log.runner:
-        log.line(heading(report, job.title))
+        log.line(heading(report, job.title, written=frame.written))
         outputs.annotate(report, log, job.prefix)
     else:
         from cml_action.publish.terminal import show

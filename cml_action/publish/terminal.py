@@ -30,7 +30,8 @@ def show(report: Report, frame: Frame, log: Log) -> None:
     """Draw the verdict, the open sections and what did not pass."""
     console = Console(file=log.stream, highlight=False)
     if frame.title:
-        console.print(f"\n[bold]{words(heading(report, frame.title))}[/bold]")
+        title = heading(report, frame.title, written=frame.written)
+        console.print(f"\n[bold]{words(title)}[/bold]")
     for line in report.summary:
         console.print(sentence(line))
     checks = [check for check in sorted_checks(report.checks) if check.status != "pass"]

@@ -57,10 +57,11 @@ class Fork:
             record=self.record(number, **changed), artifacts=[("cml-report", archive)]
         )
 
-    def publish(self, workspace: Path, number: str = "7") -> Step:
+    def publish(self, workspace: Path, number: str = "7", **further: str) -> Step:
         """Run the second workflow's step."""
         workspace.mkdir(exist_ok=True)
         inputs = {"mode": "comment", "from-run": number, "title": "Report", "github-token": self.token}
+        inputs |= further
         event = {"workflow_run": {"id": 7, "pull_requests": [{"number": 1}]}}
         environ = {
             "GITHUB_API_URL": self.proxy.url,
@@ -73,6 +74,17 @@ class Fork:
     @property
     def token(self) -> str:
         return self.emulator.token
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """What the record of a run of the repository's own branch says otherwise."""
+        sha = self.fresh.head_sha
+        return {
+            "head_repository": self.pull.raw_data["base"]["repo"],
+            "head_branch": "feature",
+            "head_sha": sha,
+            "pull_requests": [{"number": self.fresh.pull.number, "head": {"sha": sha}}],
+        }
 
     def bodies(self, pull: PullRequest | None = None) -> list[str]:
         return [comment.body for comment in (pull or self.pull).get_issue_comments()]
@@ -109,6 +121,19 @@ def test_a_forks_report_becomes_a_comment_on_its_own_pull_request_and_does_nothi
     assert "actions/runs/7" in body
 
 
+def test_no_verdict_of_ours_stands_above_a_report_that_is_not_ours(fork: Fork, tmp_path: Path) -> None:
+    fork.left({"report.md": "### ❌ Data checks: 2 of 31 failed\n"}, **fork.own)
+
+    step = fork.publish(tmp_path / "workspace", check="true")
+
+    assert step.code == 0, step.log
+    (body,) = fork.bodies(fork.fresh.pull)
+    assert "\n### Report\n" in body
+    assert "✅" not in body + step.summary + step.log
+    (run,) = fork.fresh.repo.get_commit(fork.fresh.head_sha).get_check_runs()
+    assert (run.conclusion, run.output.title) == ("neutral", "Report")
+
+
 def test_what_the_stand_in_answers_is_what_github_describes(fork: Fork) -> None:
     fork.left({"report.md": "x"})
     run = fork.proxy.runs[7]
@@ -131,19 +156,10 @@ def test_a_pull_request_that_has_moved_on_gets_no_comment_and_a_notice(fork: For
 def test_a_run_of_the_repositorys_own_branch_is_for_the_pull_request_that_github_names(
     fork: Fork, tmp_path: Path
 ) -> None:
-    pull = fork.fresh.pull
-    own = fork.pull.raw_data["base"]["repo"]
-    named = [{"number": pull.number, "head": {"sha": fork.fresh.head_sha}}]
-    fork.left(
-        {"report.md": "It is 97.6 %."},
-        head_repository=own,
-        head_branch="feature",
-        head_sha=fork.fresh.head_sha,
-        pull_requests=named,
-    )
+    fork.left({"report.md": "It is 97.6 %."}, **fork.own)
 
     assert fork.publish(tmp_path / "workspace").code == 0
-    assert "It is 97.6 %." in fork.bodies(pull)[0]
+    assert "It is 97.6 %." in fork.bodies(fork.fresh.pull)[0]
 
 
 def test_the_report_of_an_older_run_never_replaces_a_newer_one(fork: Fork, tmp_path: Path) -> None:
