@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from cml_action.event import Event
 
-    _Thread: TypeAlias = github.Issue.Issue | github.Commit.Commit
+    Thread: TypeAlias = github.Issue.Issue | github.Commit.Commit
     _Comment: TypeAlias = IssueComment | CommitComment
 
 #: GitHub's limit, in characters.
@@ -99,7 +99,7 @@ def _leave(repo: Repository, place: Place, title: str, body: str, event: Event) 
         place = look_up(repo, place)
     if isinstance(place, Nowhere):
         return Left(outcome="skipped", reason=place.reason)
-    thread: _Thread
+    thread: Thread
     thread = repo.get_issue(place.number) if isinstance(place, Issue) else repo.get_commit(place.sha)
     mark = marker(title)
     text = f"{mark}\n{run_line(event)}\n{body}"
@@ -110,7 +110,7 @@ def _leave(repo: Repository, place: Place, title: str, body: str, event: Event) 
     for kept in found:
         left = _update(kept, text)
         if left:
-            _remove([comment for comment in found if comment.id > kept.id])
+            remove([comment for comment in found if comment.id > kept.id])
             return left
     return _create(thread, mark, text, event)
 
@@ -142,7 +142,7 @@ def look_up(repo: Repository, place: PullRequestOfCommit) -> Issue | Commit | No
     return Nowhere(reason=f"no open pull request has {place.sha[:7]} as its head")
 
 
-def _marked(thread: _Thread, mark: str) -> list[_Comment]:
+def _marked(thread: Thread, mark: str) -> list[_Comment]:
     """Return the comments that begin with the marker, the oldest first, without those of deleted accounts."""
     found: list[_Comment] = [
         comment
@@ -176,7 +176,7 @@ def _login(repo: Repository) -> str:
     return str(user["login"])
 
 
-def _create(thread: _Thread, mark: str, text: str, event: Event) -> Left:
+def _create(thread: Thread, mark: str, text: str, event: Event) -> Left:
     mine = thread.create_comment(text)
     # Somebody may have done the same since we looked; so may we, where the answer to a first attempt was
     # lost. Everybody keeps the lowest id, and the rest goes.
@@ -185,14 +185,14 @@ def _create(thread: _Thread, mark: str, text: str, event: Event) -> Left:
     for winner in rivals:
         if winner.id == mine.id:
             break
-        if _says(winner, text):
+        if says(winner, text):
             left = Left(outcome="created", url=winner.html_url)
         else:
             left = _update(winner, text) if run_of(winner) < this_run(event) else _lost(winner, event)
         if left:
-            _remove([comment for comment in rivals if comment.id > winner.id])
+            remove([comment for comment in rivals if comment.id > winner.id])
             return left
-    _remove([comment for comment in rivals if comment.id > mine.id])
+    remove([comment for comment in rivals if comment.id > mine.id])
     return Left(outcome="created", url=mine.html_url)
 
 
@@ -209,7 +209,7 @@ def _lost(winner: _Comment, event: Event) -> Left:
 
 def _update(comment: _Comment, text: str) -> Left | None:
     """Replace what the comment says; nothing where it has been deleted meanwhile."""
-    if _says(comment, text):
+    if says(comment, text):
         return Left(outcome="unchanged", url=comment.html_url)
     try:
         comment.edit(text)
@@ -218,11 +218,13 @@ def _update(comment: _Comment, text: str) -> Left | None:
     return Left(outcome="updated", url=comment.html_url)
 
 
-def _says(comment: _Comment, text: str) -> bool:
-    return comment.body.replace("\r\n", "\n").rstrip() == text.rstrip()
+def says(comment: _Comment, text: str) -> bool:
+    """Tell whether a comment says that already, as GitHub keeps line ends and the end."""
+    return (comment.body or "").replace("\r\n", "\n").rstrip() == text.rstrip()
 
 
-def _remove(comments: Sequence[_Comment]) -> None:
+def remove(comments: Sequence[_Comment]) -> None:
+    """Delete comments."""
     for comment in comments:
         with contextlib.suppress(UnknownObjectException):  # somebody else was faster
             comment.delete()

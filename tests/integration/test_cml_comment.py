@@ -72,6 +72,20 @@ def test_each_create_leaves_a_comment_of_its_own_and_update_changes_the_last(
     assert ["0.95" in each.body for each in comments(fresh)] == [False, True]
 
 
+@pytest.mark.parametrize("fault", [Fault(lost=True), Fault(half=True)], ids=["lost", "half"])
+@pytest.mark.parametrize("words", [[], ["--rm-watermark"]], ids=["", "bare"])
+def test_a_comment_whose_answer_was_lost_is_left_once(
+    step: Terminal, fresh: Fresh, proxy: Proxy, fault: Fault, words: list[str]
+) -> None:
+    earlier = step.cml_here("comment", "create", "report.md", *words)
+    proxy.fail("POST", "/comments$", fault, times=1)
+
+    done = step.cml_here("comment", "create", "report.md", *words)
+
+    assert done.code == 0, done.said
+    assert [f"{earlier.out}{done.out}".count(f"-{each.id}\n") for each in comments(fresh)] == [1, 1]
+
+
 @pytest.mark.parametrize("words", [["--update"], ["--update=true"], ["--update", "true"]])
 def test_create_with_update_is_update_and_creates_where_there_is_none(
     step: Terminal, fresh: Fresh, words: list[str]
