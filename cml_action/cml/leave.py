@@ -60,7 +60,7 @@ def leave(repo: Repository, place: Place, *, body: str, watermark: str, update: 
 def _leave(repo: Repository, place: Place, body: str, watermark: str, *, update: bool, event: Event) -> Left:
     if isinstance(place, PullRequestOfCommit):
         asked = place
-        place = complete(lambda: look_up(repo, asked))
+        place = complete(lambda: look_up(repo, asked, moved_on=True))
     if isinstance(place, Nowhere):
         raise UsageError(
             f"There is no pull request to comment on: {place.reason}.",

@@ -122,14 +122,18 @@ def run_line(event: Event) -> str:
     return f"<!-- cml-action run={event.run_id} attempt={event.run_attempt} commit={commit} -->"
 
 
-def look_up(repo: Repository, place: PullRequestOfCommit) -> Issue | Commit | Nowhere:
-    """Ask GitHub for the open pull request of a commit; the commit itself, or nowhere, without one."""
+def look_up(
+    repo: Repository, place: PullRequestOfCommit, *, moved_on: bool = False
+) -> Issue | Commit | Nowhere:
+    """Ask GitHub for the open pull request of a commit; the commit itself, or nowhere, without one.
+
+    :param moved_on: where the commit is no pull request's head, one that holds it will do.
+    """
     try:
-        pulls = [
-            pull.number
-            for pull in repo.get_commit(place.sha).get_pulls()
-            if pull.state == "open" and pull.head.sha == place.sha
-        ]
+        found = [pull for pull in repo.get_commit(place.sha).get_pulls() if pull.state == "open"]
+        pulls = [pull.number for pull in found if pull.head.sha == place.sha]
+        if moved_on and not pulls:
+            pulls = [pull.number for pull in found]
     except GithubException as error:
         # 422: GitHub does not know the commit; 403 and 404: the token may not ask.
         if not may_not_write(error) and error.status != HTTPStatus.UNPROCESSABLE_ENTITY:
@@ -139,7 +143,8 @@ def look_up(repo: Repository, place: PullRequestOfCommit) -> Issue | Commit | No
         return Issue(number=min(pulls))
     if place.else_commit:
         return Commit(sha=place.sha)
-    return Nowhere(reason=f"no open pull request has {place.sha[:7]} as its head")
+    held = "among its commits" if moved_on else "as its head"
+    return Nowhere(reason=f"no open pull request has {place.sha[:7]} {held}")
 
 
 def _marked(thread: Thread, mark: str) -> list[_Comment]:

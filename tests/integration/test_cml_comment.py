@@ -194,6 +194,19 @@ def test_a_push_comments_on_the_open_pull_request_of_its_commit_else_on_the_comm
     assert "no open pull request has" in refused.said
 
 
+@pytest.mark.parametrize("target", ["pr", "auto"])
+def test_a_push_that_another_one_followed_comments_on_the_pull_request_all_the_same(
+    fresh: Fresh, emulator: Emulator, proxy: Proxy, tmp_path: Path, target: str
+) -> None:
+    step = pushed(fresh, emulator, proxy, tmp_path, fresh.head_sha)
+    fresh.repo.create_file("more.dvc", "More", "outs: []\n", branch="feature")
+
+    done = step.cml_here("comment", "create", "--target", target, "report.md")
+
+    assert done.code == 0, done.said
+    assert len(comments(fresh)) == 1
+
+
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [

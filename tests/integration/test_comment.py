@@ -308,6 +308,15 @@ def test_a_second_push_updates_the_comment_that_the_pull_request_has(pull: Threa
     assert pull.bodies() == ["second push"]
 
 
+def test_a_push_that_another_one_followed_comments_on_its_own_commit(pull: Thread) -> None:
+    pull.fresh.repo.create_file("more.dvc", "More", "outs: []\n", branch="feature")
+    pull.place = PullRequestOfCommit(sha=pull.fresh.head_sha, else_commit=True)
+
+    pull.leave("first push, late")
+
+    assert pull.bodies() == []
+
+
 def test_a_push_without_a_pull_request_comments_on_the_commit(thread: Thread) -> None:
     base = Commit(sha=thread.fresh.base_sha)
     thread.place = PullRequestOfCommit(sha=base.sha, else_commit=True)

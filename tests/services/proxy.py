@@ -235,13 +235,14 @@ def pulls_of_commit(repo: str, sha: str, get: Callable[[str], Any]) -> list[dict
     """Compute what `GET …/commits/{sha}/pulls` answers ("List pull requests associated with a commit").
 
     A pull request belongs to its commits. The emulator leaves its head where it was when it was opened, so
-    that the branch's present commit counts as well, and is shown as the head.
+    that the branch's present commit counts as well, and is shown as the head; and it lists the commit of the
+    base among them.
     """
     found = []
     for pull in get(f"{repo}/pulls?state=all&per_page=100"):
         branch = get(f"{repo}/branches/{pull['head']['ref']}")
         head = branch["commit"]["sha"] if branch else pull["head"]["sha"]
         commits = [commit["sha"] for commit in get(f"{repo}/pulls/{pull['number']}/commits?per_page=100")]
-        if sha in {head, pull["head"]["sha"], *commits}:
+        if sha in {head, pull["head"]["sha"], *commits} - {pull["base"]["sha"]}:
             found.append({**pull, "head": {**pull["head"], "sha": head}})
     return found
