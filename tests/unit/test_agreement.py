@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +106,13 @@ def test_the_readme_names_every_mode() -> None:
 
     for mode in MODES:
         assert f"\n| `{mode}` |" in readme, mode
+
+
+def test_what_is_shown_to_users_asks_for_modes_that_exist() -> None:
+    modes = r"(?m)(?:^ *|`)mode: ([a-z, ]+)(?:$|`)|\{mode: '([a-z, ]+)'|\{mode: ([a-z]+)"
+    for path in (ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*/*.yml")):
+        shown = re.findall(modes, path.read_text(encoding="utf-8"))
+        assert {mode for found in shown for mode in "".join(found).split(", ")} <= set(MODES), path
 
 
 def test_what_is_read_by_some_modes_is_read_by_modes_that_exist() -> None:
