@@ -9,14 +9,16 @@ import re
 import shutil
 import subprocess
 import tarfile
+from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from cml_action.errors import OutsideError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
+
+    from cml_action.log import Log
 
 _QUICK_S, _NETWORK_S = 30.0, 120.0
 
@@ -24,12 +26,39 @@ _QUICK_S, _NETWORK_S = 30.0, 120.0
 def toplevel(folder: Path) -> Path | None:
     """Return the root of the work tree that the folder lies in."""
     found = _ask(folder, "rev-parse", "--show-toplevel")
-    return folder.__class__(found) if found else None
+    return Path(found) if found else None
+
+
+def trust(folder: Path, environ: Mapping[str, str], log: Log) -> None:
+    """Have Git read the repository of a job that belongs to another user, as in a job with `container:`.
+
+    Only those that the folder lies in, by name, and only inside GITHUB_WORKSPACE: whatever is there, the job
+    runs already. On a laptop Git's own check stays as it is (git-config, `safe.directory`). The user's
+    configuration is the one place that all obey: Git before 2.38, and libgit2, through which DVC reads, heed
+    neither `-c` nor `GIT_CONFIG_*`.
+    """
+    given = environ.get("GITHUB_WORKSPACE")
+    if environ.get("GITHUB_ACTIONS") != "true" or not given or not shutil.which("git"):
+        return
+    folder, workspace = folder.resolve(), Path(given).resolve()
+    for top in (folder, *folder.parents):
+        if not top.is_relative_to(workspace):
+            return
+        if not (top / ".git").exists() or b"safe.directory" not in _run(top, "rev-parse", "--git-dir").stderr:
+            continue
+        done = _run(top, "config", "--global", "--add", "safe.directory", str(top))
+        if done.returncode:
+            log.warning(
+                f"Git does not read `{top}`, which belongs to another user, and `safe.directory` could not be"
+                f" set ({_last_line(done.stderr)}). Let HOME name a folder that can be written."
+            )
+        else:
+            log.debug(f"`{top}` belongs to another user: it was added to Git's `safe.directory`.")
 
 
 def remote_url(folder: Path, name: str) -> str | None:
-    """Return the address of a remote, also in a clone that belongs to somebody else (a container's job)."""
-    return _ask(folder, "-c", "safe.directory=*", "config", "--get", f"remote.{name}.url")
+    """Return the address of a remote."""
+    return _ask(folder, "config", "--get", f"remote.{name}.url")
 
 
 def commit_of(folder: Path, revision: str) -> str | None:

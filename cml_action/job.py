@@ -138,6 +138,7 @@ def open_job(inputs: Inputs, environ: Mapping[str, str], log: Log) -> Job:
     given = environ.get("GITHUB_WORKSPACE") if log.runner else None
     workspace = Path(given).resolve() if given else (git.toplevel(here) or here).resolve()
     project = _project(workspace, here if not given else workspace, inputs.working_directory)
+    git.trust(project, environ, log)
     return Job(
         inputs=inputs,
         policy=_policy(project, workspace, inputs.config),

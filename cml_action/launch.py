@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 HERE = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(HERE))
 
-from cml_action.errors import CmlActionError  # noqa: E402 -- needs the path above
+from cml_action import git  # noqa: E402 -- needs the path above
+from cml_action.errors import CmlActionError  # noqa: E402
+from cml_action.log import Log  # noqa: E402
 
 _BUCKET = re.compile(r"(?:--[A-Za-z-]+=)?(s3|gs|az)://")
 
@@ -27,6 +29,7 @@ def main(program: str, words: Sequence[str]) -> int:
     """Run a program by the name that the user typed, and return its exit code."""
     sys.argv = [program, *words]
     if program == "dvc":
+        git.trust(Path.cwd(), os.environ, _log())
         from dvc.cli import main as dvc
 
         return int(dvc(list(words)) or 0)
@@ -48,16 +51,19 @@ def main(program: str, words: Sequence[str]) -> int:
 def complete(*, modes: Iterable[str] = (), schemes: Iterable[str] = ()) -> None:
     """Install what modes, or storages that pictures go to, need and `mode: setup` did not bring."""
     from cml_action.install import ensure, families_of
-    from cml_action.log import Log
 
     named = (part.strip() for word in modes for part in word.replace("\n", ",").split(","))
     used = {"azure" if scheme == "az" else scheme for scheme in schemes}
-    log = Log(runner=os.environ.get("GITHUB_ACTIONS") == "true", stream=sys.stderr)
+    log = _log()
     try:
         ensure(families_of(named, Path.cwd(), used), HERE / "requirements", os.environ, log)
     except CmlActionError as error:
         log.error(str(error), title="cml-action")
         sys.exit(error.exit_code)
+
+
+def _log() -> Log:
+    return Log(runner=os.environ.get("GITHUB_ACTIONS") == "true", stream=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cml_action import __version__
+from cml_action import __version__, git
 from cml_action.cml.asked import read
 from cml_action.cml.flags import COMMANDS, GLOBAL, OLD_NAMES, VERSION, Command, Flag
 from cml_action.edge import guarded
@@ -173,6 +173,7 @@ def _run(command: Command, typed: dict[str, str], arguments: tuple[str, ...]) ->
     log = Leveled(level=level if level in _LEVELS else "info", runner=runner, secrets=secrets)
 
     def work() -> int:
+        git.trust(Path.cwd(), environ, log)
         asked = read(command, typed, arguments, environ)
         module, _, name = command.function.partition(":")
         function = getattr(importlib.import_module(f"cml_action.cml.{module}"), name)

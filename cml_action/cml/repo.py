@@ -27,9 +27,6 @@ def prepare(asked: Asked, environ: Mapping[str, str], log: Log) -> str:
     where.connect()
     folder = where.folder
     if git.toplevel(folder) is None:
-        # "Unsafe repository": in a container's job the workspace is another user's (Git 2.35.2).
-        git.configure(folder, "--global", "--add", "safe.directory", str(folder))
-    if git.toplevel(folder) is None:
         raise UsageError(
             f"{folder} is no Git repository.", "Is there an `actions/checkout` step before this one?"
         )
