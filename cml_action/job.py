@@ -49,8 +49,9 @@ class Job:
     """Everything that a mode may know.
 
     :param policy: what `cml.yaml` demands; None where there is no such file.
-    :param workspace: the root of the checkout; nothing outside of it is read for its own sake.
-    :param project: the folder in it that `working-directory` names.
+    :param workspace: the job's folder; nothing outside of it is read for its own sake.
+    :param root: of the repository in it; another folder where `actions/checkout` has a `path`.
+    :param project: the folder in that that `working-directory` names.
     :param private: a folder of this run's own for what is passing; removed afterwards.
     :param reports: the folder that the report is left in.
     :param path_file: where a step names folders for the PATH of later steps; None outside of a runner.
@@ -60,6 +61,7 @@ class Job:
     policy: Policy | None
     event: Event
     workspace: Path
+    root: Path
     project: Path
     private: Path
     reports: Path
@@ -74,13 +76,13 @@ class Job:
     @property
     def prefix(self) -> str:
         """The project's folder in the repository, ending in `/`; empty for the repository's root."""
-        inside = self.project.relative_to(self.workspace).as_posix()
+        inside = self.project.relative_to(self.root).as_posix()
         return "" if inside == "." else f"{inside}/"
 
     @cached_property
     def revision(self) -> str:
         """The commit that this run is about; empty outside of a repository."""
-        return head_revision(self.event) or git.commit_of(self.workspace, "HEAD") or ""
+        return head_revision(self.event) or git.commit_of(self.root, "HEAD") or ""
 
     @cached_property
     def base(self) -> Base | None:
@@ -90,19 +92,19 @@ class Job:
         """
         asked = self.inputs.base
         wanted, name = asked or base_revision(self.event), asked or base_name(self.event)
-        commit = git.commit_of(self.workspace, wanted)
+        commit = git.commit_of(self.root, wanted)
         if commit is None and re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", wanted):
             token = self.inputs.github_token.get_secret_value()
-            if git.fetch_commit(self.workspace, wanted, token=token, server_url=self.event.server_url):
+            if git.fetch_commit(self.root, wanted, token=token, server_url=self.event.server_url):
                 commit = wanted
         if commit is None and asked:
             raise UsageError(
                 f"The revision `{asked}` (input `base`) is not in this clone.",
                 "`fetch-depth: 0` of `actions/checkout` brings all of them."
-                if git.is_shallow(self.workspace)
+                if git.is_shallow(self.root)
                 else "Name a branch, a tag or a commit that is there.",
             )
-        if commit is None and wanted == PARENT and not git.is_shallow(self.workspace):
+        if commit is None and wanted == PARENT and not git.is_shallow(self.root):
             self.log.line("There is no earlier commit to compare with.")
             return None
         if commit is None:
@@ -134,16 +136,19 @@ class Job:
 def open_job(inputs: Inputs, environ: Mapping[str, str], log: Log) -> Job:
     """Find out where we are, and check all that was asked before anything runs."""
     event = read_event(environ)
-    here = Path.cwd()
+    here = Path.cwd().resolve()
     given = environ.get("GITHUB_WORKSPACE") if log.runner else None
     workspace = Path(given).resolve() if given else (git.toplevel(here) or here).resolve()
-    project = _project(workspace, here if not given else workspace, inputs.working_directory)
+    # A step of the Action is always started in the workspace's root; a command where the user typed it.
+    start = here if here.is_relative_to(workspace) else workspace
+    project = _project(workspace, start, inputs.working_directory)
     git.trust(project, environ, log)
     return Job(
         inputs=inputs,
         policy=_policy(project, workspace, inputs.config),
         event=event,
         workspace=workspace,
+        root=_root(workspace, project),
         project=project,
         private=Path(tempfile.mkdtemp(prefix="cml-action-", dir=environ.get("RUNNER_TEMP"))),
         reports=_reports(environ, project, inputs),
@@ -165,6 +170,12 @@ def _project(workspace: Path, start: Path, asked: str) -> Path:
             "Is there an `actions/checkout` step before this one?",
         )
     return project
+
+
+def _root(workspace: Path, project: Path) -> Path:
+    """Return the repository's root; a submodule, whose `.git` is a file, belongs to the one around it."""
+    above = [each for each in (project, *project.parents) if each.is_relative_to(workspace)]
+    return next((each for each in above if (each / ".git").is_dir()), workspace)
 
 
 def _policy(project: Path, workspace: Path, config: str) -> Policy | None:

@@ -1,4 +1,4 @@
-"""The files of the workspace that a pull request shall bring."""
+"""The files of the repository that a pull request shall bring."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ DEFAULT = ("dvc.lock",)
 _MOST_FILES, _MOST_BYTES = 500, 25 * 1000 * 1000
 
 
-def chosen(project: Path, workspace: Path, patterns: Sequence[str]) -> dict[str, Path]:
+def chosen(project: Path, root: Path, patterns: Sequence[str]) -> dict[str, Path]:
     """Return the files that paths, folders and globs name, by their path in the repository.
 
     :param patterns: relative to the project; `dvc.lock` where empty.
-    :raises UsageError: one names nothing, leaves the workspace, or all together are too large.
+    :raises UsageError: one names nothing, leaves the repository, or all together are too large.
     """
-    root = workspace.resolve()
+    root = root.resolve()
     found: dict[str, Path] = {}
     for pattern in patterns or DEFAULT:
         matched = list(_matched(project, pattern))
@@ -34,7 +34,7 @@ def chosen(project: Path, workspace: Path, patterns: Sequence[str]) -> dict[str,
             real = path.resolve()
             if not real.is_relative_to(root) or ".git" in real.relative_to(root).parts:
                 raise UsageError(
-                    f"`{pattern}` (input `files`) leaves the workspace.", "Name files of the repository."
+                    f"`{pattern}` (input `files`) leaves the repository.", "Name files inside of it."
                 )
             found[real.relative_to(root).as_posix()] = real
     size = sum(path.stat().st_size for path in found.values())

@@ -17,7 +17,7 @@ _SHOWN = 5
 
 def run(job: Job) -> Report:
     """Say what is proposed; the pull request itself is opened when the report is published."""
-    names = sorted(chosen(job.project, job.workspace, job.inputs.files))
+    names = sorted(chosen(job.project, job.root, job.inputs.files))
     pieces = [piece for name in names[:_SHOWN] for piece in (", ", Code(name))][1:]
     rest = f" and {counted(len(names) - _SHOWN, 'more file')}" if len(names) > _SHOWN else ""
     text = Text.of("Proposed: ", *pieces, rest, ".")

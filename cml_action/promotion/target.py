@@ -108,7 +108,7 @@ def surroundings(job: Job) -> Surroundings:
     """Return what the registries' backends may know of a job."""
     model = job.policy.model if job.policy else None
     return Surroundings(
-        workspace=job.workspace,
+        root=job.root,
         project=job.project,
         prefix=job.prefix,
         private=job.private,

@@ -69,7 +69,7 @@ def target_branch(event: Event) -> str:
 
 
 def _files(job: Job) -> dict[str, Path]:
-    return chosen(job.project, job.workspace, job.inputs.files)
+    return chosen(job.project, job.root, job.inputs.files)
 
 
 def _content(path: Path) -> Content:

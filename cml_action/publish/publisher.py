@@ -39,7 +39,7 @@ def publish(
             outputs.append(step, outputs.output_lines(left))
         return None
     frame = _frame(report, job, seconds)
-    gallery = pictures.collect(report, job.workspace, job.log)
+    gallery = pictures.collect(report, job.root, job.log)
     left |= _write_files(report, job, frame, seconds, gallery)
     _say(report, job, frame)
     hub = Hub(job, place)

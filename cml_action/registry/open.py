@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 class Surroundings:
     """What a backend may need to know of where it is used.
 
-    :param workspace: the checkout's root; `project`: the folder in it; `prefix`: the same, ending in `/`.
+    :param root: of the checkout; `project`: the folder in it; `prefix`: the same, ending in `/`.
     :param private: a folder of this run's own.
     :param model_path: where the project's model lies, as `cml.yaml` says; empty where it does not.
     :param token: for the repository's own remote, at `server_url`; empty on a laptop.
     :param environ: where the other registries' addresses and keys are.
     """
 
-    workspace: Path
+    root: Path
     project: Path
     prefix: str
     private: Path
@@ -68,12 +68,12 @@ def _git(around: Surroundings) -> Registry:
 
         dvc.read_base(around.project, commit, path, folder, remote=around.remote or None, log=around.log)
 
-    fetch = partial(git.fetch_commit, around.workspace, token=around.token, server_url=around.server_url)
+    fetch = partial(git.fetch_commit, around.root, token=around.token, server_url=around.server_url)
     remote = open_remote(
-        around.workspace,
+        around.root,
         around.private.__class__(mkdtemp(prefix="registry-", dir=around.private)) / "clone.git",
         token=around.token,
         server_url=around.server_url,
     )
-    files = Files(prefix=around.prefix, path=around.model_path, pull=pull_with(around.workspace, pull, fetch))
+    files = Files(prefix=around.prefix, path=around.model_path, pull=pull_with(around.root, pull, fetch))
     return GitRegistry(remote=remote, files=files)

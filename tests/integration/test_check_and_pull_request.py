@@ -326,12 +326,25 @@ def test_mode_pr_proposes_files_of_the_workspace_against_the_branch_of_the_run(
     assert stacked.outputs["pr-url"] == ""
 
 
+def test_a_file_of_a_checkout_with_a_path_keeps_its_place_in_the_repository(
+    hub: Hub, workspace: Path
+) -> None:
+    (workspace / "repo" / ".git").mkdir(parents=True)
+    (workspace / "dvc.lock").rename(workspace / "repo" / "dvc.lock")
+    pushed = {"event": ("push", {}), "environ": {"GITHUB_REF": "refs/heads/main"}}
+
+    step = hub.step(workspace, {"mode": "pr", "working-directory": "repo"}, **pushed)
+
+    assert step.code == 0, step.log
+    assert hub.content("dvc.lock", branch_for("pr", "main")) == LOCK
+
+
 @pytest.mark.parametrize(
     ("files", "said"),
     [
         ("nope.lock", "`nope.lock` (input `files`) names no file."),
-        ("../secret", "`../secret` (input `files`) leaves the workspace."),
-        (".git/config", "`.git/config` (input `files`) leaves the workspace."),
+        ("../secret", "`../secret` (input `files`) leaves the repository."),
+        (".git/config", "`.git/config` (input `files`) leaves the repository."),
     ],
 )
 def test_files_that_cannot_be_proposed_are_named(hub: Hub, workspace: Path, files: str, said: str) -> None:

@@ -83,7 +83,7 @@ class GitWorld:
         private = self.folder / "private"
         private.mkdir(exist_ok=True)
         around = Surroundings(
-            workspace=self.workspace,
+            root=self.workspace,
             project=self.workspace,
             prefix="",
             private=private,
