@@ -125,6 +125,11 @@ def head_name(event: Event) -> str:
     return _text(event, "pull_request", "head", "ref") or event.ref.removeprefix("refs/heads/")
 
 
+def head_commit(event: Event) -> str:
+    """Return the commit of that branch that the run began at; `workflow_run` works on the default branch."""
+    return _text(event, "pull_request", "head", "sha") or event.sha
+
+
 def is_fork(event: Event) -> bool:
     """Tell whether the pull request comes from another repository: its token may then only read."""
     if _at(event.payload, "pull_request") is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cml_action import git
 from cml_action.cml.where import Where, find
 from cml_action.errors import OutsideError, UsageError
-from cml_action.event import is_fork
+from cml_action.event import head_commit, is_fork
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -65,6 +65,7 @@ def create(asked: Asked, environ: Mapping[str, str], log: Log) -> str:
         Proposal(
             branch=branch,
             base=base,
+            revision=head_commit(where.event) or sha,
             files=files,
             title=asked.text("title") or f"CML PR for {base} {sha[:8]}",
             body=asked.text("body") or _body(where, sha),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cml_action.event import head_commit
 from cml_action.publish.pullrequest import (
     Content,
     Proposal,
@@ -48,6 +49,7 @@ def propose(repository: Repository, job: Job, report: Report, body: str) -> str:
         Proposal(
             branch=branch_for(job.title, base),
             base=base,
+            revision=head_commit(job.event) or job.revision,
             files={name: _content(path) for name, path in _files(job).items()},
             title=job.inputs.title or f"Results of {job.revision[:7] or base}",
             body=body,

@@ -1,7 +1,8 @@
 """Files of the workspace in one pull request: opened by the first run, updated by the later ones.
 
-No clone and no `git push`: the commit is made through the Git data API, with the token's own rights. Where
-the pull request is open its branch only moves forward, so that nobody's commits on it are lost.
+No clone and no `git push`: the commit is made through the Git data API, with the token's own rights. A branch
+only moves forward, so that nobody's commits on it are lost: but for one of our own naming whose pull request
+is no longer open, which starts anew.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from urllib.parse import quote, urlsplit
 
 from github import GithubException
 
+from cml_action.errors import OutsideError
 from cml_action.github import complete, github_errors, may_not_write, why_not
 
 if TYPE_CHECKING:
@@ -70,6 +72,8 @@ class Proposal:
 
     :param branch: the pull request's own branch, without `refs/heads/`.
     :param base: the branch that it is to be merged into.
+    :param revision: the commit that the files were made from, where a new branch starts. Where others have
+        changed them in the base meanwhile, Git then finds a conflict, and nobody's work is taken back.
     :param files: by path in the repository; none where the branch has been pushed already.
     :param body: Markdown, at most `MOST_BODY` characters; the rest is cut.
     :param message: of the commit.
@@ -79,6 +83,7 @@ class Proposal:
 
     branch: str
     base: str
+    revision: str
     files: Mapping[str, Content]
     title: str
     body: str
@@ -92,7 +97,7 @@ def open_pull_request(repository: Repository, proposal: Proposal) -> Opened:
 
     :param repository: of `cml_action.github.connect`; it may be lazy.
     :return: `skipped` where the token may not; the reason names the permission.
-    :raises OutsideError: GitHub cannot be reached, or refuses what was sent.
+    :raises OutsideError: GitHub cannot be reached, refuses what was sent, or does not have the revision.
     """
     hub = _Hub(repository)
     with github_errors("open the pull request"):
@@ -138,6 +143,14 @@ class _Hub:
                 raise
             return ""
 
+    def tree_of(self, commit: str) -> str:
+        try:
+            return str(self.call("GET", f"/git/commits/{commit}")["tree"]["sha"])
+        except GithubException as error:
+            if error.status != _NOT_FOUND:
+                raise
+            raise OutsideError(f"The commit {commit[:7]} is not on GitHub.", "Push it first.") from None
+
 
 def _open(hub: _Hub, asked: Proposal) -> Opened:
     found = _find(hub, asked)
@@ -175,24 +188,25 @@ def _find(hub: _Hub, asked: Proposal) -> Any:
 
 def _committed(hub: _Hub, asked: Proposal, *, is_open: bool) -> bool:
     """Bring the files onto the branch; False where the base has all of them: there is nothing to propose."""
-    branch, base = asked.branch, asked.base
+    branch = asked.branch
+    if not is_open and _held(hub, asked):
+        return False
     for _ in range(_ATTEMPTS):
         head = hub.head_of(branch)
-        below = head if head and is_open else hub.head_of(base)
-        if not below:
-            raise GithubException(_NOT_FOUND, {"message": f"There is no branch {base}"})
-        tree = str(hub.call("GET", f"/git/commits/{below}")["tree"]["sha"])
-        entries = _entries(hub, tree, asked.files)
-        if not entries:
-            return is_open
+        starts_anew = not head or (is_own_branch(branch) and not is_open)
+        below = asked.revision if starts_anew else head
+        tree, changed = _changed(hub, below, asked.files)
+        if not changed:
+            return not starts_anew
+        entries = [_entry(hub, path, content) for path, content in changed.items()]
         made = hub.call("POST", "/git/trees", {"base_tree": tree, "tree": entries})
         sent = {"message": asked.message, "tree": made["sha"], "parents": [below]}
         if asked.author:
             sent["author"] = dict(asked.author)
         commit = hub.call("POST", "/git/commits", sent)
         try:
-            if head:  # a branch that a merged pull request left behind starts anew
-                moved = {"sha": commit["sha"], "force": not is_open}
+            if head:
+                moved = {"sha": commit["sha"], "force": starts_anew}
                 hub.call("PATCH", f"/git/refs/heads/{quote(branch)}", moved)
             else:
                 hub.call("POST", "/git/refs", {"ref": f"refs/heads/{branch}", "sha": commit["sha"]})
@@ -204,16 +218,32 @@ def _committed(hub: _Hub, asked: Proposal, *, is_open: bool) -> bool:
     raise GithubException(_CONFLICT, {"message": f"{branch} moved {_ATTEMPTS} times in between"})
 
 
-def _entries(hub: _Hub, tree: str, files: Mapping[str, Content]) -> list[dict[str, Any]]:
-    """Return what has to change in a tree; files that it holds already are left out."""
+def _held(hub: _Hub, asked: Proposal) -> bool:
+    """Whether the base holds all files already, as it is now."""
+    tip = hub.head_of(asked.base)
+    if not tip:
+        raise GithubException(_NOT_FOUND, {"message": f"There is no branch {asked.base}"})
+    return not _changed(hub, tip, asked.files)[1]
+
+
+def _changed(hub: _Hub, commit: str, files: Mapping[str, Content]) -> tuple[str, dict[str, Content]]:
+    """Return a commit's tree, and the files that it does not hold as they are."""
+    tree = hub.tree_of(commit)
     listed = hub.call("GET", f"/git/trees/{tree}?recursive=1")["tree"]
     there = {str(entry["path"]): (str(entry["sha"]), str(entry["mode"])) for entry in listed}
-    entries = []
-    for path, content in files.items():
-        mode = "100755" if content.executable else "100644"
-        if there.get(path) != (_git_hash(content.data), mode):
-            entries.append({"path": path, "mode": mode, "type": "blob", **_carried(hub, content.data)})
-    return entries
+    return tree, {
+        path: content
+        for path, content in files.items()
+        if there.get(path) != (_git_hash(content.data), _mode(content))
+    }
+
+
+def _entry(hub: _Hub, path: str, content: Content) -> dict[str, Any]:
+    return {"path": path, "mode": _mode(content), "type": "blob", **_carried(hub, content.data)}
+
+
+def _mode(content: Content) -> str:
+    return "100755" if content.executable else "100644"
 
 
 def _carried(hub: _Hub, data: bytes) -> dict[str, str]:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from cml_action.errors import OutsideError
 from cml_action.github import connect
 from cml_action.publish import pullrequest
 from cml_action.publish.checkrun import (
@@ -46,6 +47,7 @@ class Hub:
         given = {
             "branch": "cml-pr/main/results",
             "base": "main",
+            "revision": self.fresh.base_sha,
             "files": {"dvc.lock": Content(data=LOCK)},
             "title": "Results",
             "body": "It is 97.6 %.",
@@ -241,6 +243,43 @@ def test_a_branch_that_a_closed_pull_request_left_behind_starts_anew(hub: Hub) -
     assert second.outcome == "opened"
     assert second.number != first.number
     assert "stale.md" not in [each.path for each in hub.fresh.repo.get_git_tree("cml-pr/main/results").tree]
+
+
+def test_a_branch_that_somebody_named_keeps_what_is_on_it(hub: Hub) -> None:
+    hub.fresh.repo.create_git_ref("refs/heads/models", hub.fresh.base_sha)
+    hub.fresh.repo.create_file("notes.md", "Mine", "by hand\n", branch="models")
+
+    opened = hub.propose(branch="models")
+
+    assert opened.outcome == "opened"
+    assert (hub.content("dvc.lock", "models"), hub.content("notes.md", "models")) == (LOCK, b"by hand\n")
+    hub.fresh.repo.get_pull(opened.number).edit(state="closed")
+    assert hub.propose(branch="models").outcome == "opened"  # with what is on it already
+
+
+def test_what_others_changed_while_a_run_went_on_is_not_taken_back(hub: Hub) -> None:
+    hub.fresh.repo.create_file("dvc.lock", "Theirs", "theirs\n", branch="main")
+
+    hub.propose()
+
+    (commit,) = list(hub.fresh.repo.get_commits(sha="cml-pr/main/results"))[:1]
+    assert [parent.sha for parent in commit.parents] == [hub.fresh.base_sha]  # Git finds the conflict
+    hub.propose(branch="later", revision=hub.fresh.repo.get_branch("main").commit.sha)
+    assert hub.content("dvc.lock", "later") == LOCK
+
+
+def test_files_that_a_run_left_as_they_were_are_not_proposed_over_newer_ones(hub: Hub) -> None:
+    hub.fresh.repo.create_file("dvc.lock", "Lock", LOCK.decode(), branch="main")
+    revision = hub.fresh.repo.get_branch("main").commit.sha
+    held = hub.fresh.repo.get_contents("dvc.lock", ref="main")
+    hub.fresh.repo.update_file("dvc.lock", "Theirs", "theirs\n", held.sha, branch="main")  # type: ignore[union-attr]
+
+    assert hub.propose(revision=revision).outcome == "unchanged"
+
+
+def test_a_commit_that_was_not_pushed_is_named(hub: Hub) -> None:
+    with pytest.raises(OutsideError, match=r"The commit 1{7} is not on GitHub\."):
+        hub.propose(revision="1" * 40)
 
 
 def test_runs_at_the_same_moment_open_one_pull_request(hub: Hub) -> None:

@@ -9,6 +9,8 @@ from cml_action.errors import UsageError
 from cml_action.event import (
     Event,
     base_revision,
+    head_commit,
+    head_name,
     head_revision,
     is_fork,
     pull_request_number,
@@ -143,6 +145,13 @@ def test_the_revision_that_people_mean_and_what_it_is_compared_with(
     found: Event, head: str, base: str
 ) -> None:
     assert (head_revision(found), base_revision(found)) == (head, base)
+
+
+def test_a_run_after_another_one_works_on_the_default_branch_as_it_was() -> None:
+    after = event("workflow_run", {"workflow_run": {"head_sha": HEAD}}, ref="refs/heads/main")
+
+    assert (head_name(after), head_commit(after)) == ("main", MERGE)
+    assert head_commit(event("pull_request", pull_request())) == HEAD
 
 
 @pytest.mark.parametrize(
