@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cml_action.cml import staged
 from cml_action.cml.watch import watch
-from cml_action.cml.where import Where, find
+from cml_action.cml.where import NoSecretsError, Where, find
 from cml_action.errors import CmlActionError, UsageError
 from cml_action.publish import markdown
 from cml_action.publish.frame import Frame
@@ -39,7 +39,8 @@ def create(asked: Asked, environ: Mapping[str, str], log: Log) -> str:
             "Give one of them.",
         )
     where = find(asked, environ)
-    repo = where.connect()  # a token that is missing is said before anything else
+    # A token that is missing is said before anything else.
+    repo = None if where.lacks_secrets else where.connect()
     place = where.place(_target(asked, log))
     publish = partial(_publish, asked, environ, where, repo, place, log)
     if not asked.on("watch"):
@@ -79,7 +80,7 @@ def _publish(  # noqa: PLR0913 -- all that was found out before anything is done
     asked: Asked,
     environ: Mapping[str, str],
     where: Where,
-    repo: Repository,
+    repo: Repository | None,
     place: Place,
     log: Log,
     *,
@@ -98,6 +99,10 @@ def _publish(  # noqa: PLR0913 -- all that was found out before anything is done
         root = where.root(environ)
         text = published(text, folder, root, asked=asked.text("publish-url"), repo=repo, log=log)
     text = scrub(text, log.secrets)
+    if repo is None:
+        _to_summary(text, environ)
+        stage.unlink(missing_ok=True)
+        raise NoSecretsError
     left = leave(
         repo,
         place,

@@ -19,6 +19,7 @@ import typer
 from cml_action import __version__, git
 from cml_action.cml.asked import read
 from cml_action.cml.flags import COMMANDS, GLOBAL, OLD_NAMES, VERSION, Command, Flag
+from cml_action.cml.where import NoSecretsError
 from cml_action.edge import guarded
 from cml_action.log import Log
 from cml_action.secret import scrub, secrets_of
@@ -177,7 +178,11 @@ def _run(command: Command, typed: dict[str, str], arguments: tuple[str, ...]) ->
         asked = read(command, typed, arguments, environ)
         module, _, name = command.function.partition(":")
         function = getattr(importlib.import_module(f"cml_action.cml.{module}"), name)
-        printed = function(asked, environ, log)
+        try:
+            printed = function(asked, environ, log)
+        except NoSecretsError as error:
+            log.notice(str(error), title=f"cml {command.name}")
+            return 0
         if printed:
             typer.echo(scrub(printed, log.secrets))
         return 0

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from cml_action.publish.assets import Store
 
 
-def store_at(address: str, flag: str, repo: Repository) -> Store | None:
-    """Return the store that a flag names: the assets branch where it is empty.
+def store_at(address: str, flag: str, repo: Repository | None) -> Store | None:
+    """Return the store that a flag names: the assets branch where it is empty; none without a repository.
 
     :raises UsageError: it is no such address.
     """
@@ -33,7 +33,7 @@ def store_at(address: str, flag: str, repo: Repository) -> Store | None:
         ) from None
 
 
-def published(text: str, folder: Path, root: Path, *, asked: str, repo: Repository, log: Log) -> str:
+def published(text: str, folder: Path, root: Path, *, asked: str, repo: Repository | None, log: Log) -> str:
     """Return a report with its local pictures stored.
 
     A picture that cannot be shown is a warning, and words stand for it.

@@ -52,10 +52,8 @@ def create(asked: Asked, environ: Mapping[str, str], log: Log) -> str:
     sha = where.revision
     branch = asked.text("branch") or f"{base}-cml-pr-{sha[:8]}"
     merge = next((way for way in _MERGES if asked.on(way)), None)
-    if not files:
-        git.push(
-            where.folder, branch, where.remote_url(asked), token=where.token, server_url=where.server_url
-        )
+    if not files and not _pushed(where, branch, asked, log):
+        return ""
     message = asked.text("message") or f"CML PR for {sha[:8]}"
     if asked.on("skip-ci") or not (asked.text("message") or merge):
         message += " [skip ci]"
@@ -79,6 +77,19 @@ def create(asked: Asked, environ: Mapping[str, str], log: Log) -> str:
     if done.reason:
         log.warning(done.reason, title="cml pr create")
     return f"[CML's Pull Request]({done.url})" if asked.on("md") and done.url else done.url
+
+
+def _pushed(where: Where, branch: str, asked: Asked, log: Log) -> bool:
+    """Push what is checked out; a pull request from a fork may not, which is a warning."""
+    url = where.remote_url(asked)
+    try:
+        git.push(where.folder, branch, url, token=where.token, server_url=where.server_url)
+    except OutsideError as error:
+        if not is_fork(where.event):
+            raise
+        log.warning(str(error), title="cml pr create")
+        return False
+    return True
 
 
 def _look_at(repo: Repository, branch: str) -> None:

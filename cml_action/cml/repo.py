@@ -24,7 +24,8 @@ def prepare(asked: Asked, environ: Mapping[str, str], log: Log) -> str:
     `actions/checkout` puts it, as a header for this server alone.
     """
     where = find(asked, environ)
-    where.connect()
+    if not where.lacks_secrets:
+        where.connect()
     folder = where.folder
     if git.toplevel(folder) is None:
         raise UsageError(
@@ -33,11 +34,12 @@ def prepare(asked: Asked, environ: Mapping[str, str], log: Log) -> str:
     git.configure(folder, "user.name", asked.text("user-name"))
     git.configure(folder, "user.email", asked.text("user-email"))
     git.configure(folder, "remote.origin.url", f"{where.server_url}/{where.repository}.git")
-    word = base64.b64encode(f"x-access-token:{where.token}".encode()).decode()
-    log.mask(word)
-    key = f"http.{where.server_url}/.extraheader"
-    git.configure(folder, "--replace-all", key, "")  # an empty one takes back those of other files
-    git.configure_secret(folder, key, f"AUTHORIZATION: basic {word}")
+    if where.token:
+        word = base64.b64encode(f"x-access-token:{where.token}".encode()).decode()
+        log.mask(word)
+        key = f"http.{where.server_url}/.extraheader"
+        git.configure(folder, "--replace-all", key, "")  # an empty one takes back those of other files
+        git.configure_secret(folder, key, f"AUTHORIZATION: basic {word}")
     _fetch(folder, asked, log)
     return ""
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cml_action import git
-from cml_action.errors import UsageError
-from cml_action.event import Event, head_name, head_revision, pull_request_number, read_event
+from cml_action.errors import CmlActionError, UsageError
+from cml_action.event import Event, head_name, head_revision, is_fork, pull_request_number, read_event
 from cml_action.publish.place import Commit, Issue, Place, PullRequestOfCommit
 
 if TYPE_CHECKING:
@@ -22,6 +22,15 @@ if TYPE_CHECKING:
 
 _SLUG = re.compile(r"[\w.-]+/[\w.-]+")
 _TARGETS = "`commit`, `pr`, `commit/f00bar`, `pr/42` or `issue/1337`"
+
+
+class NoSecretsError(CmlActionError):
+    """A pull request from a fork has no token at all: nothing can be written, and nobody is at fault."""
+
+    exit_code = 0
+
+    def __init__(self) -> None:
+        super().__init__("A pull request from a fork gets no secrets, so there is no token for GitHub.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +49,19 @@ class Where:
     event: Event
     folder: Path
 
+    @property
+    def lacks_secrets(self) -> bool:
+        """Whether there is no token because this is a pull request from a fork."""
+        return not self.token and is_fork(self.event)
+
     def connect(self) -> Repository:
         """Return the repository; nothing is asked yet.
 
         :raises UsageError: there is no token.
+        :raises NoSecretsError: there can be none.
         """
+        if self.lacks_secrets:
+            raise NoSecretsError
         if not self.token:
             raise UsageError(
                 "There is no token for GitHub.",

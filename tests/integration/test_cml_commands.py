@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,8 +15,6 @@ from tests.services.proxy import Fault
 from tests.services.server import asset_server
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.services.emulator import Emulator, Fresh
     from tests.services.proxy import Proxy
 
@@ -34,6 +33,18 @@ def step(fresh: Fresh, emulator: Emulator, proxy: Proxy, tmp_path: Path) -> Term
     git(made, "remote", "add", "origin", f"https://github.com/{fresh.name}")
     environ = {**made.environ, "GITHUB_SHA": fresh.base_sha, "GITHUB_REF": "refs/heads/main"}
     return Terminal(folder=made.folder, environ=environ)
+
+
+@pytest.fixture
+def forked(fresh: Fresh, emulator: Emulator, proxy: Proxy, tmp_path: Path) -> Terminal:
+    """A step of a job for a pull request from a fork, whose token may only read."""
+    event = fresh.pull_request_event()
+    event["pull_request"]["head"]["repo"] = {"full_name": "someone/fork"}  # type: ignore[index]
+    token = emulator.workflow_token(contents="read", checks="read", pull_requests="read")
+    made = step_of(fresh, emulator, tmp_path, event=("pull_request", event), url=proxy.url, token=token)
+    made.write("report.md", "Accuracy 0.9\n")
+    git(made, "init", "--quiet")
+    return made
 
 
 def git(step: Terminal, *words: str) -> str:
@@ -106,24 +117,56 @@ def test_a_token_that_may_not_make_checks_is_told_what_it_needs(
     assert check_runs(fresh) == []
 
 
-def test_from_a_fork_nothing_is_written_and_the_step_is_green(
-    fresh: Fresh, emulator: Emulator, proxy: Proxy, tmp_path: Path
-) -> None:
-    event = fresh.pull_request_event()
-    event["pull_request"]["head"]["repo"] = {"full_name": "someone/fork"}  # type: ignore[index]
-    token = emulator.workflow_token(contents="read", checks="read", pull_requests="read")
-    step = step_of(fresh, emulator, tmp_path, event=("pull_request", event), url=proxy.url, token=token)
-    step.write("report.md", "Accuracy 0.9\n")
-    git(step, "init", "--quiet")
-
-    check = step.cml_here("check", "create", "report.md")
-    pull = step.cml_here("pr", "create", "report.md")
+def test_from_a_fork_nothing_is_written_and_the_step_is_green(forked: Terminal, fresh: Fresh) -> None:
+    check = forked.cml_here("check", "create", "report.md")
+    pull = forked.cml_here("pr", "create", "report.md")
 
     assert (check.code, check.out, pull.code, pull.out) == (0, "", 0, ""), check.said + pull.said
     assert "No check run was created" in check.said
     assert "may not do that" in pull.said
     assert check_runs(fresh) == []
     assert fresh.repo.get_pulls().totalCount == 1
+
+
+def test_from_a_fork_a_picture_keeps_its_own_path_and_the_step_is_green(forked: Terminal) -> None:
+    forked.write("plots/a b.png", PNG)
+
+    done = forked.cml_here("publish", "plots/a b.png", "--md")
+
+    assert (done.code, done.out) == (0, "![](plots/a%20b.png)\n"), done.said
+    assert "a b.png was not published" in done.said
+
+
+def test_commits_that_a_fork_may_not_push_are_a_warning(forked: Terminal, tmp_path: Path) -> None:
+    git(forked, "commit", "--quiet", "--allow-empty", "-m", "First")
+    git(forked, "remote", "add", "elsewhere", str(tmp_path / "nowhere"))
+
+    done = forked.cml_here("pr", "create", "--remote", "elsewhere")
+
+    assert (done.code, done.out) == (0, ""), done.said
+    assert "`git push` to" in done.said
+
+
+def test_a_fork_that_gets_no_secret_leaves_its_report_in_the_summary_and_the_steps_are_green(
+    forked: Terminal, fresh: Fresh
+) -> None:
+    forked.write("plot.png", PNG)
+    forked.write("report.md", "Accuracy 0.9\n\n![Loss](plot.png)\n")
+
+    for words in (
+        ["comment", "create", "report.md"],
+        ["check", "create", "report.md"],
+        ["pr", "create", "report.md"],
+        ["asset", "publish", "plot.png"],
+        ["workflow", "rerun"],
+    ):
+        done = forked.cml_here(*words, REPO_TOKEN="")
+
+        assert done.code == 0, done.said
+        assert "A pull request from a fork gets no secrets" in done.said
+    assert "Accuracy 0.9" in Path(forked.environ["GITHUB_STEP_SUMMARY"]).read_text(encoding="utf-8")
+    assert fresh.pull.get_issue_comments().totalCount == 0
+    assert forked.cml_here("repo", "prepare", REPO_TOKEN="").code == 0
 
 
 def test_changed_files_become_a_pull_request_whose_address_is_printed(step: Terminal, fresh: Fresh) -> None:
