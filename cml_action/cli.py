@@ -19,7 +19,7 @@ from cml_action.run import guarded, run
 from cml_action.secret import secrets_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 #: What each command takes without naming it as well: `cml-action stats data/train.csv`.
 _ARGUMENTS = {
@@ -86,7 +86,7 @@ def _spelled_out(words: Sequence[str]) -> Iterator[str]:
 def _command(name: str) -> Callable[..., None]:
     """Make a command whose options are the inputs that its mode reads."""
 
-    def command(*, debug: bool, named: Any = None, **options: Any) -> None:
+    def command(*, context: typer.Context, debug: bool, named: Any = None, **options: Any) -> None:
         environ = os.environ
         log = Log(runner=environ.get("GITHUB_ACTIONS") == "true", debug=debug, secrets=secrets_of(environ))
         given = {field: _text(options[field.replace("-", "_")]) for field in _fields(name)}
@@ -95,11 +95,14 @@ def _command(name: str) -> Callable[..., None]:
         def work() -> int:
             if named:
                 _take(given, _ARGUMENTS[name], _text(named))
-            return run(parse(given), environ, log)
+            inputs = parse(given)
+            _prepare(context, given)
+            return run(inputs, environ, log)
 
         raise typer.Exit(guarded(work, log))
 
-    parameters = [_option(name, field) for field in _fields(name)]
+    context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    parameters = [context, *(_option(name, field) for field in _fields(name))]
     if name in _ARGUMENTS:
         parameters.append(_argument(_ARGUMENTS[name]))
     parameters.append(
@@ -113,6 +116,12 @@ def _command(name: str) -> Callable[..., None]:
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {each.name: each.annotation for each in parameters}
     return command
+
+
+def _prepare(context: typer.Context, given: Mapping[str, str]) -> None:
+    """Have whoever called `main` bring what these inputs need."""
+    if context.obj:
+        context.obj(given)
 
 
 def _fields(name: str) -> list[str]:
@@ -174,6 +183,7 @@ for _name, _summary in _HELP.items():
 @app.command("history", help="Show who moved a stage, when and why.")
 def _history(  # noqa: PLR0913 -- Typer reads a signature
     *,
+    context: typer.Context,
     registry: Annotated[str, typer.Option(help=_meaning("registry"))] = "",
     collection: Annotated[str, typer.Option(help=_meaning("collection"))] = "",
     alias: Annotated[str, typer.Option(help="The stage whose record is shown.")] = "production",
@@ -197,12 +207,17 @@ def _history(  # noqa: PLR0913 -- Typer reads a signature
     def work() -> int:
         from cml_action.promotion.show import show
 
-        log.line(show(parse(given), os.environ, log, as_json=as_json))
+        inputs = parse(given)
+        _prepare(context, given)
+        log.line(show(inputs, os.environ, log, as_json=as_json))
         return 0
 
     raise typer.Exit(guarded(work, log))
 
 
-def main() -> None:
-    """Run the command line."""
-    sys.exit(app())
+def main(prepare: Callable[[Mapping[str, str]], None] | None = None) -> None:
+    """Run the command line.
+
+    :param prepare: is called with the inputs, as they were written, before anything is done with them.
+    """
+    sys.exit(app(obj=prepare))

@@ -72,12 +72,20 @@ def asked_for(environ: Mapping[str, str]) -> tuple[str, ...]:
     What is wrong with the inputs is the program's to say; it needs no more than `base` for that.
     """
     try:
-        given = json.loads(environ.get("CML_ACTION_INPUTS", ""))
-        modes = [part.strip() for part in re.split(r"[,\n]", str(given.get("mode", "")))]
-        where = str(given.get("working-directory") or ".")
+        return families_for(
+            json.loads(environ.get("CML_ACTION_INPUTS", "")), Path(environ.get("GITHUB_WORKSPACE", "."))
+        )
     except (json.JSONDecodeError, AttributeError):
         return ("base",)
-    project = Path(environ.get("GITHUB_WORKSPACE", "."), where)
+
+
+def families_for(given: Mapping[str, object], start: Path) -> tuple[str, ...]:
+    """Return the families that inputs need, as they were written.
+
+    :param start: where `working-directory` starts.
+    """
+    modes = [part.strip() for part in re.split(r"[,\n]", str(given.get("mode", "")))]
+    project = start / str(given.get("working-directory") or ".")
     more = _of_registry(given, project) if REGISTRY_MODES.intersection(modes) else set()
     return families_of(modes, project, _schemes(given), more)
 

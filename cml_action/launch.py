@@ -6,6 +6,7 @@ starts itself (`dvc repro`) finds the user's own PATH and environment, as it was
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import sys
@@ -22,7 +23,7 @@ from cml_action.log import Log  # noqa: E402
 _BUCKET = re.compile(r"(?:--[A-Za-z-]+=)?(s3|gs|az)://")
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 def main(program: str, words: Sequence[str]) -> int:
@@ -34,29 +35,38 @@ def main(program: str, words: Sequence[str]) -> int:
 
         return int(dvc(list(words)) or 0)
     if program == "cml-action":
-        complete(modes=words[:2])
         from cml_action.cli import main as cml_action
 
-        cml_action()
+        cml_action(bring)
     else:
         given = (*words, os.environ.get("CML_COMMENT_PUBLISH_URL", ""))
         if schemes := {found[1] for word in given if (found := _BUCKET.match(word))}:
-            complete(schemes=schemes)
+            bring_clients(schemes)
         from cml_action.cml.line import main as cml
 
         cml()
     return 0
 
 
-def complete(*, modes: Iterable[str] = (), schemes: Iterable[str] = ()) -> None:
-    """Install what modes, or storages that pictures go to, need and `mode: setup` did not bring."""
+def bring(given: Mapping[str, str]) -> None:
+    """Install what inputs need and `mode: setup` did not bring.
+
+    :raises CmlActionError: as `install.ensure`.
+    """
+    from cml_action.install import ensure, families_for
+
+    ensure(families_for(given, Path.cwd()), HERE / "requirements", os.environ, _log())
+    importlib.invalidate_caches()  # what was just installed is found by this process, too
+
+
+def bring_clients(schemes: Iterable[str]) -> None:
+    """Install the clients of storages that pictures go to."""
     from cml_action.install import ensure, families_of
 
-    named = (part.strip() for word in modes for part in word.replace("\n", ",").split(","))
     used = {"azure" if scheme == "az" else scheme for scheme in schemes}
     log = _log()
     try:
-        ensure(families_of(named, Path.cwd(), used), HERE / "requirements", os.environ, log)
+        ensure(families_of((), Path.cwd(), used), HERE / "requirements", os.environ, log)
     except CmlActionError as error:
         log.error(str(error), title="cml-action")
         sys.exit(error.exit_code)

@@ -5,13 +5,17 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from typer.testing import CliRunner
 
+from cml_action.cli import app
+from cml_action.errors import UsageError
 from cml_action.inputs import MODES
-from cml_action.install import FAMILIES, REMOTES, asked_for
+from cml_action.install import FAMILIES, REMOTES, asked_for, families_for
 from cml_action.uv import index_settings
 from tests.services.act import ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 LISTS = ROOT / "requirements"
@@ -41,6 +45,30 @@ def test_pull_needs_the_family_of_the_remote_that_the_project_names(project: Pat
 
 def test_statistics_read_their_base_through_dvc(project: Path) -> None:
     assert asked("comment,\nstats", project, "ml") == ("base", "pull", "s3", "stats")
+
+
+@pytest.mark.parametrize(
+    ("words", "families"),
+    [
+        (["promote", "mnist:v1", "--registry", "mlflow"], ("base", "mlflow")),
+        (["run", "--mode", "comment", "--mode", "stats"], ("base", "pull", "stats")),
+        (["run", "comment", "stats", "--working-directory=ml"], ("base", "pull", "s3", "stats")),
+        (["comment", "report.md", "--assets", "gs://bucket"], ("base", "gs")),
+        (["history", "--registry", "wandb"], ("base", "wandb")),
+    ],
+)
+def test_a_command_needs_what_the_same_inputs_of_a_step_need(
+    project: Path, words: list[str], families: tuple[str, ...]
+) -> None:
+    needed: list[tuple[str, ...]] = []
+
+    def stop(given: Mapping[str, str]) -> None:
+        needed.append(families_for(given, project))
+        raise UsageError("Enough is known")
+
+    CliRunner().invoke(app, words, obj=stop)
+
+    assert needed == [families]
 
 
 def test_what_was_asked_wrongly_still_reaches_the_program(project: Path) -> None:
