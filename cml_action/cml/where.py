@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cml_action import git
+from cml_action.address import api_of, split
 from cml_action.errors import CmlActionError, UsageError
 from cml_action.event import Event, head_name, head_revision, is_fork, pull_request_number, read_event
 from cml_action.publish.place import Commit, Issue, Place, PullRequestOfCommit
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from cml_action.cml.asked import Asked
 
-_SLUG = re.compile(r"[\w.-]+/[\w.-]+")
 _TARGETS = "`commit`, `pr`, `commit/f00bar`, `pr/42` or `issue/1337`"
 
 
@@ -143,7 +143,7 @@ def find(asked: Asked, environ: Mapping[str, str], folder: Path | None = None) -
     named = asked.text("repo")
     url = named or (f"{event.server_url}/{event.repository}" if event.repository else "")
     url = url or git.remote_url(folder, asked.text("remote") or "origin") or ""
-    server_url, repository = _split(url, event)
+    server_url, repository = split(url, event)
     driver = asked.text("driver") or _driver(server_url, environ)
     if driver != "github":
         raise UsageError(
@@ -161,26 +161,11 @@ def find(asked: Asked, environ: Mapping[str, str], folder: Path | None = None) -
     return Where(
         repository=repository,
         server_url=server_url,
-        api_url=_api_url(server_url, event),
+        api_url=api_of(server_url, event),
         token=_token(asked, environ),
         event=event,
         folder=folder,
     )
-
-
-def _split(url: str, event: Event) -> tuple[str, str]:
-    """Return the server's address and `owner/name` of a URL, of Git's short form for SSH, or of a slug."""
-    url = re.sub(r"^(?:ssh://)?(?:[^@/]+@)([^:/]+)[:/](?!/)", r"https://\1/", url.strip())
-    if _SLUG.fullmatch(url):
-        return event.server_url, url.removesuffix(".git")
-    parts = urlsplit(url)
-    path = parts.path.strip("/").removesuffix(".git")
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        return event.server_url, ""
-    host = parts.netloc.rpartition("@")[2]
-    if not _SLUG.fullmatch(path):
-        path = "" if urlsplit(event.server_url).netloc == host or host == "github.com" else path
-    return f"{parts.scheme}://{host}", path
 
 
 def _driver(server_url: str, environ: Mapping[str, str]) -> str:
@@ -192,13 +177,6 @@ def _driver(server_url: str, environ: Mapping[str, str]) -> str:
     ):
         return "bitbucket"
     return "github"
-
-
-def _api_url(server_url: str, event: Event) -> str:
-    """Return the API of a server: the run's own, GitHub's, or `/api/v3` of a GitHub Enterprise Server."""
-    if urlsplit(server_url).netloc == urlsplit(event.server_url).netloc:
-        return event.api_url
-    return "https://api.github.com" if server_url == "https://github.com" else f"{server_url}/api/v3"
 
 
 def _token(asked: Asked, environ: Mapping[str, str]) -> str:

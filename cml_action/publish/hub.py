@@ -9,7 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from cml_action import git
+from cml_action.address import split
 from cml_action.errors import OutsideError
 from cml_action.event import head_revision, is_fork
 from cml_action.publish import markdown
@@ -30,6 +33,10 @@ if TYPE_CHECKING:
     from cml_action.publish.place import Place
     from cml_action.report import Report
 
+_NO_REPOSITORY = (
+    "Which repository this is about is not known: no run of GitHub's, and no Git remote `origin` on {}."
+    " Set GITHUB_REPOSITORY=owner/name."
+)
 _NO_TOKEN = "There is no token: `github-token` is empty."  # noqa: S105 -- a sentence
 #: Modes that show the report in a place of their own, and so ask for no comment.
 _PLACED = {"check", "pr"}
@@ -64,13 +71,29 @@ class Hub:
 
     @cached_property
     def repository(self) -> Repository | None:
-        """The repository; None without a token."""
-        token = self.job.inputs.github_token.get_secret_value()
-        if not token or not self.job.event.repository:
+        """The repository; None where `closed` says why."""
+        if self.closed:
             return None
         from cml_action.github import connect
 
-        return connect(token, self.job.event.api_url).get_repo(self.job.event.repository)
+        token = self.job.inputs.github_token.get_secret_value()
+        return connect(token, self.job.event.api_url).get_repo(self._name)
+
+    @property
+    def closed(self) -> str:
+        """What is missing to write anything; nothing where all is there."""
+        if not self.job.inputs.github_token.get_secret_value():
+            return _NO_TOKEN
+        return "" if self._name else _NO_REPOSITORY.format(urlsplit(self.job.event.server_url).netloc)
+
+    @cached_property
+    def _name(self) -> str:
+        """`owner/name`: the run's own, on a laptop that of the remote; no other server is shown the token."""
+        event = self.job.event
+        if event.repository:
+            return event.repository
+        server_url, name = split(git.remote_url(self.job.root, "origin") or "", event)
+        return name if urlsplit(server_url).netloc == urlsplit(event.server_url).netloc else ""
 
     def addresses(self, gallery: Gallery) -> Mapping[str, str]:
         """Store the pictures that GitHub is to show, and return the address of each by its digest.
@@ -95,7 +118,7 @@ class Hub:
             )
             if store:
                 return store.put(gallery.pictures)
-            self._without_pictures(gallery, f"`assets` is `{inputs.assets}`." if not to_branch else _NO_TOKEN)
+            self._without_pictures(gallery, self.closed if to_branch else f"`assets` is `{inputs.assets}`.")
         except StoreRefusedError as error:
             self._without_pictures(gallery, str(error))
         except OutsideError as error:
@@ -112,7 +135,7 @@ class Hub:
         if not self.wants_comment:
             return ""
         if self.repository is None:
-            log.notice(_NO_TOKEN, title="No comment was written")
+            log.notice(self.closed, title="No comment was written")
             return ""
         from cml_action.publish.comment import leave_comment
 
@@ -161,7 +184,7 @@ class Hub:
 
     def _open(self, what: str) -> bool:
         why = "The token of a fork's pull request may only read." if self.may_only_read else ""
-        why = why or (_NO_TOKEN if self.repository is None else "")
+        why = why or self.closed
         if why:
             self.job.log.notice(why, title=f"No {what} was made")
         return not why

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
 import pytest
+from typer.testing import CliRunner
 
+from cml_action.cli import app
+from tests.services.projects import run
 from tests.services.runner import run_step
 
 if TYPE_CHECKING:
@@ -93,6 +97,26 @@ def test_without_a_token_the_report_is_in_the_summary_and_the_step_is_green(work
     assert step.code == 0
     assert "::notice title=No comment was written::There is no token" in step.log
     assert "It is 97.6 %." in step.summary
+
+
+def test_on_a_laptop_the_repository_is_that_of_the_remote_where_it_is_on_github(
+    workspace: Path, emulator: Emulator, fresh: Fresh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(["git", "init", "--quiet"], workspace)
+    monkeypatch.chdir(workspace)
+    gone = {name: None for name in os.environ if name.startswith(("GITHUB_", "RUNNER_"))}
+    environ = {**gone, "GITHUB_API_URL": emulator.url, "GITHUB_TOKEN": emulator.token}
+    words = ["comment", "report.md", "--comment", f"pr/{fresh.pull.number}"]
+
+    run(["git", "remote", "add", "origin", f"https://example.com/{fresh.name}.git"], workspace)
+    unknown = CliRunner().invoke(app, words, env=environ)
+    run(["git", "remote", "set-url", "origin", f"git@github.com:{fresh.name}.git"], workspace)
+    known = CliRunner().invoke(app, words, env=environ)
+
+    assert "no Git remote `origin` on github.com. Set GITHUB_REPOSITORY=owner/name." in unknown.output
+    assert (unknown.exit_code, known.exit_code) == (0, 0), known.output
+    (body,) = bodies(fresh)
+    assert "It is 97.6 %." in body
 
 
 def test_github_that_cannot_be_reached_loses_nothing(workspace: Path) -> None:
