@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import sys
 import tempfile
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +26,7 @@ from cml_action.event import (
 from cml_action.inputs import FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from cml_action.data.repository import Tracked
     from cml_action.inputs import Inputs
@@ -200,4 +203,16 @@ def _reports(environ: Mapping[str, str], project: Path, inputs: Inputs) -> Path:
         return project / "cml-report"
     parent = Path(temporary) / "cml-action-reports"
     parent.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix="-".join(inputs.mode) + "-", dir=parent))
+    made = Path(tempfile.mkdtemp(prefix="-".join(inputs.mode) + "-", dir=parent))
+    _hand_over((parent, made), Path(temporary))
+    return made
+
+
+def _hand_over(folders: Iterable[Path], temporary: Path) -> None:
+    """Give folders to the runner's user: the Action in a container is root, the steps after it are not."""
+    owner = temporary.stat()
+    if sys.platform == "win32" or os.geteuid() != 0 or owner.st_uid == 0:
+        return
+    with contextlib.suppress(OSError):  # a disk on which root is nobody
+        for folder in folders:
+            os.chown(folder, owner.st_uid, owner.st_gid, follow_symlinks=False)

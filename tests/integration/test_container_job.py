@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,12 +13,14 @@ from tests.services.projects import Project, new_project, run, write
 from tests.services.runner import run_step
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.services.emulator import Emulator, Fresh
 
 #: With which Git takes every repository for another user's (its own tests use it).
 ANOTHERS = {"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}
+
+only_root = pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away"
+)
 
 
 @pytest.fixture
@@ -89,7 +92,21 @@ def test_a_repository_outside_of_the_workspace_is_not_trusted(
     assert not (home / ".gitconfig").exists()
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
+@only_root
+def test_the_report_of_a_container_that_runs_as_root_belongs_to_the_runners_user(tmp_path: Path) -> None:
+    temporary, folder = tmp_path / "_temp", tmp_path / "workspace"
+    temporary.mkdir()
+    os.chown(temporary, 1001, 1001)
+    write(folder, {"report.md": "Accuracy 0.9\n"})
+
+    step = run_step(folder, {"mode": "comment", "report": "report.md"})
+
+    report = Path(step.outputs["report"])
+    assert {report.parent.stat().st_uid, report.parents[1].stat().st_uid} == {1001}
+    assert report.stat().st_mode & 0o004  # whoever may enter the folder may read it
+
+
+@only_root
 def test_dvc_reads_the_commit_before(tmp_path: Path, home: Path) -> None:
     project = new_project(tmp_path)
     project.commit({"train.csv": "a\n1\n"}, push=False)
