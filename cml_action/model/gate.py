@@ -246,12 +246,11 @@ def _evaluate(asked: Asked, found: Found, workers: Mapping[Side, Worker], log: L
     if policy and policy.task and asked.data is not None:
         data, task = asked.data, policy.task
         log.line(f"Evaluating on {data.name}: {len(data.truth):,} rows.")
-        predicted = {
-            side: quality.labels(
-                _of(side, worker.predict)(data.features, batch=_ROWS, table=True), data.truth, task
-            )
-            for side, worker in workers.items()
-        }
+        predicted = {side: _of(side, _predicted)(worker, data, task) for side, worker in workers.items()}
         sides: Sequence[Any] = (predicted["candidate"], predicted.get("production"))
         found.metrics += quality.compare(data.truth, sides[0], sides[1], task)
         found.slices = quality.slices(data.slices, data.truth, sides[0], sides[1], task)
+
+
+def _predicted(worker: Worker, data: Labelled, task: quality.Task) -> NDArray[Any]:
+    return quality.labels(worker.predict(data.features, batch=_ROWS, table=True), data.truth, task)

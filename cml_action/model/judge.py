@@ -150,7 +150,8 @@ def _metric(limit: Limit, metric: Metric) -> Check:
     if limit.beside and before is None:
         return _made(limit, "skip", "Production has no such metric.", value=value)
     edge = _edge(limit, before)
-    beyond = value < edge if limit.key in {"min", "max-drop"} else value > edge
+    # Said so that NaN, which compares with nothing, is beyond any limit.
+    beyond = not (value >= edge if limit.key in {"min", "max-drop"} else value <= edge)
     unit: Unit = "share" if metric.share else "number"
     worse = metric.difference is None or metric.difference.worse
     status: Status = "pass" if not beyond else "fail" if worse or not limit.beside else "warn"

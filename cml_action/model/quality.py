@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from cml_action.errors import UsageError
+from cml_action.model.faults import ModelFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -93,6 +94,7 @@ def labels(outputs: Mapping[str, Array], truth: Array, task: Task) -> Array:
     A row of scores stands for the class with the highest, counted from 0.
 
     :raises UsageError: where the output does not say so by itself.
+    :raises ModelFault: where it is no number: NaN is neither above nor below a limit, and no class at all.
     """
     found = next(iter(outputs.values()))
     if found.shape[:1] != truth.shape:
@@ -105,14 +107,30 @@ def labels(outputs: Mapping[str, Array], truth: Array, task: Task) -> Array:
     if task == "regression":
         if found.ndim != 1 or found.dtype.kind not in "biuf":
             raise _unclear(found, "one number for each row")
+        _refuse_nan(found)
         return found.astype(np.float64)
     if found.ndim == _TWO_DIMENSIONS:
-        if truth.dtype.kind not in "biu":
+        if truth.dtype.kind not in "biu" or found.dtype.kind not in "biuf":
             raise _unclear(found, "one class for each row, as the label column names it")
+        _refuse_nan(found.max(axis=1))  # the highest score alone: a class may be ruled out with `-inf`
         return np.asarray(found.argmax(axis=1))
+    if found.ndim == 1:
+        _refuse_nan(found)
     if found.ndim != 1 or (found.dtype.kind == "f" and not np.array_equal(found, np.round(found))):
         raise _unclear(found, "one class, or a score for each class, for each row")
     return found
+
+
+def _refuse_nan(values: Array) -> None:
+    """Let through what is a finite number for each row, or text."""
+    broken = int((~np.isfinite(values)).sum()) if values.dtype.kind in "fc" else 0
+    if broken:
+        raise ModelFault(
+            "not-finite",
+            f"The model predicts NaN or infinity for {broken:,} of {len(values):,} rows of the data.",
+            "Look at those rows for values that are missing or extreme, and in the model for a division, a"
+            " logarithm or `exp`.",
+        )
 
 
 def compare(

@@ -91,6 +91,12 @@ def test_an_absolute_limit_counts_the_number_itself() -> None:
     )
 
 
+@pytest.mark.parametrize("limit", ["min: 0.9", "max: 0.9", "max-ratio: 1.1", "max-drop: 0.1"])
+def test_what_is_no_number_is_within_no_limit(limit: str) -> None:
+    broken = Metric(name="score", value=float("nan"), production=0.9)
+    assert check(f"[{{measure: score, {limit}}}]", found(broken)).status == "fail"
+
+
 def test_a_gate_may_only_warn() -> None:
     one = check("[{measure: accuracy, min: 0.95, severity: warn}]", found(accuracy(0.9)))
     assert one.status == "warn"

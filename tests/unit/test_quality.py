@@ -8,6 +8,7 @@ from sklearn import metrics
 
 from cml_action.errors import UsageError
 from cml_action.model import labelled
+from cml_action.model.faults import ModelFault
 from cml_action.model.quality import compare, labels, mcnemar, slices
 from cml_action.policy.demands import ModelPolicy
 
@@ -120,6 +121,7 @@ def test_text_and_numbers_are_the_same_labels() -> None:
         (np.zeros(299), TRUTH, "classification", "299 rows for 300"),
         (np.full(300, 0.3), TRUTH, "classification", "a score for each class"),
         (np.zeros((300, 4)), TRUTH.astype(str), "classification", "as the label column names it"),
+        (np.full((300, 4), "a"), TRUTH, "classification", "as the label column names it"),
         (np.zeros((300, 4)), TRUTH, "regression", "one number for each row"),
     ],
 )
@@ -128,6 +130,33 @@ def test_an_output_that_is_no_prediction_is_explained(
 ) -> None:
     with pytest.raises(UsageError, match=words):
         labels({"output": output}, truth, task)  # type: ignore[arg-type]
+
+
+NAN = np.where(np.arange(300) == 3, np.nan, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("output", "task", "broken"),
+    [
+        (NAN, "regression", 1),
+        (NAN[:, None].astype(np.float32), "regression", 1),
+        (NAN * np.inf, "regression", 300),
+        (NAN, "classification", 1),
+        (np.full((300, 4), np.nan), "classification", 300),
+        (np.eye(4)[TRUTH] * NAN[:, None], "classification", 1),
+    ],
+)
+def test_a_model_that_predicts_nan_is_broken_and_no_number_is_made_of_it(
+    output: np.ndarray, task: str, broken: int
+) -> None:
+    with pytest.raises(ModelFault, match=f"predicts NaN or infinity for {broken} of 300 rows"):
+        labels({"output": output}, TRUTH, task)  # type: ignore[arg-type]
+
+
+def test_a_class_that_is_ruled_out_by_its_score_is_none_of_it() -> None:
+    with np.errstate(divide="ignore"):
+        scores = np.log(np.eye(4)[TRUTH])
+    assert (labels({"output": scores}, TRUTH, "classification") == TRUTH).all()
 
 
 def policy(**keys: object) -> ModelPolicy:
