@@ -126,7 +126,7 @@ def _noise(
     rows = min(_NOISY_ROWS, *(len(each) for each in given.values()))
     clean = {name: each[:rows] for name, each in given.items()}
     noisy = {
-        name: (each + noise * np.std(each, axis=0) * chance.standard_normal(each.shape)).astype(each.dtype)
+        name: (each + noise * _spread(each) * chance.standard_normal(each.shape)).astype(each.dtype)
         if each.dtype.kind == "f"
         else each
         for name, each in clean.items()
@@ -141,6 +141,14 @@ def _noise(
     message = f"{flips} of {rows} predictions changed with noise of {noise:g} standard deviations."
     shown = {"value": flips / rows, "limit": most / rows, "unit": "share"}
     return flips <= most, message, shown
+
+
+def _spread(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the standard deviation over the rows that have a number; 0 where none has."""
+    there = np.isfinite(values)
+    with np.errstate(invalid="ignore"):
+        spread = np.std(values, axis=0, where=there | ~there.any(axis=0))
+    return np.asarray(np.nan_to_num(spread, posinf=0))
 
 
 def _classes(outputs: Arrays) -> NDArray[Any] | None:

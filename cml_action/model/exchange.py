@@ -24,15 +24,30 @@ def size_bytes(path: Path) -> int:
 
 
 def write_arrays(folder: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> list[str]:
-    """Write arrays as `0.npy`, `1.npy`, …, and return their names in that order."""
+    """Write arrays as `0.npy`, `1.npy`, …, and return their names in that order.
+
+    A table's column of objects (texts, or true and false, with gaps) is written as `0.json`: as text a gap
+    would be a value like others.
+    """
     import numpy as np
 
     for at, array in enumerate(arrays.values()):
         plain = np.asarray(array)
         if plain.dtype == object:
-            plain = plain.astype(str)
-        np.save(folder / f"{at}.npy", plain, allow_pickle=False)
+            cells = json.dumps([_cell(each) for each in plain])
+            (folder / f"{at}.json").write_text(cells, encoding="utf-8")
+        else:
+            np.save(folder / f"{at}.npy", plain, allow_pickle=False)
     return list(arrays)
+
+
+def _cell(value: object) -> object:
+    """Return a table's cell as JSON has it; a missing one stays None or becomes NaN, as in pandas."""
+    import pandas as pd
+
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    return math.nan if pd.isna(value) is True else str(value)  # type: ignore[call-overload]
 
 
 def read_arrays(folder: Path) -> dict[str, np.ndarray[Any, Any]]:

@@ -94,3 +94,20 @@ def test_noise_that_flips_predictions_is_held_against_its_limit(most: str, statu
     assert noise.status == status
     assert isinstance(noise.value, float)
     assert 0.05 < noise.value < 0.3
+
+
+def test_noise_spares_what_is_missing_and_flips_nothing_for_it() -> None:
+    rows = {
+        "mass": np.array([1.0, 2.0, np.nan, 4.0] * 50),
+        "none": np.full(200, np.nan),
+        "endless": np.full(200, np.inf),
+    }
+
+    def imputed(given: Any, _: int | None) -> Any:
+        assert np.isnan(given["none"]).all()
+        assert np.isinf(given["endless"]).all()
+        return {"output": np.where(np.isnan(given["mass"]), 3.0, given["mass"]) > 2.5}
+
+    alone = Behaviour.model_validate({"same-output": "off", "finite": "off", "batch": "off"})
+    found = behaviour.checks(imputed, example, alone, rows)
+    assert [(each.id, each.status, each.value) for each in found] == [("model/behaviour/noise", "pass", 0.0)]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from cml_action.model import pickles
 from cml_action.model.child import memory_to_use
 from cml_action.model.environment import for_model
+from cml_action.model.exchange import write_arrays
 from cml_action.model.faults import ended_fault, fault, quoted
 from cml_action.model.spec import TensorSpec, from_policy
 from cml_action.model.worker import arrays, clock, system
@@ -153,6 +156,21 @@ def test_arrays_are_written_without_numpy_as_numpy_reads_them(tmp_path: Path, va
     assert found.tolist() == value
     if found.dtype.kind in "if":
         assert arrays.read_plain(str(tmp_path / "0.npy"), "list") == value
+
+
+def test_what_is_missing_in_a_table_is_missing_in_what_the_model_is_given(tmp_path: Path) -> None:
+    (tmp_path / "test.csv").write_text("mass,sex,ringed\n1.5,m,True\n,,\n2.5,f,False\n")
+    table = pd.read_csv(tmp_path / "test.csv")
+    table["rings"] = pd.Series([1, None, 3], dtype="Int64")
+    table["note"] = pd.Series(["a", None, math.nan], dtype=object)
+
+    names = write_arrays(tmp_path, {name: table[name].to_numpy() for name in table.columns})
+    sent = [arrays.read_sent(str(tmp_path), at, "numpy") for at in range(len(names))]
+
+    found = arrays.columns(names, sent, frame=True)
+    pd.testing.assert_frame_equal(found[["mass", "sex", "ringed"]], table[["mass", "sex", "ringed"]])
+    assert found["rings"].tolist() == [1, pytest.approx(math.nan, nan_ok=True), 3]
+    assert sent[-1] == ["a", None, pytest.approx(math.nan, nan_ok=True)]
 
 
 def test_rows_go_on_at_the_beginning_where_a_sample_is_short() -> None:

@@ -67,7 +67,7 @@ class Worker:
     def predict(self, asked: dict[str, Any]) -> dict[str, Any]:
         order = asked["order"]
         form = "numpy" if arrays.numpy() is not None else self.model.form
-        values = [arrays.read(os.path.join(asked["folder"], f"{at}.npy"), form) for at in range(len(order))]
+        values = [arrays.read_sent(asked["folder"], at, form) for at in range(len(order))]
         if asked["table"]:
             call = self.inputs.from_table(order, values)
         else:
