@@ -6,6 +6,7 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 
+from cml_action.errors import UsageError
 from cml_action.model import behaviour, judge, latency, quality, suite
 from cml_action.model.faults import ModelFault, ModelSetupFault, quoted
 from cml_action.model.process import Worker
@@ -95,10 +96,9 @@ def run(asked: Asked, log: Log) -> Found:
             _behave(asked, found, candidate)
             _measure(asked, found, workers, log)
             _evaluate(asked, found, workers, log)
+            _measure_batches(found, workers)
         except ModelSetupFault:
             raise
-        except _ProductionFault as fault:
-            found.checks.append(_broken("runs", fault.fault))
         except ModelFault as fault:
             found.checks.append(judge.fault_check("model/runs", "the model runs", fault))
     if asked.tests and "candidate" in found.loaded:
@@ -146,7 +146,7 @@ def _load(asked: Asked, found: Found, stack: contextlib.ExitStack, log: Log) -> 
 
 
 class _ProductionFault(Exception):  # noqa: N818 -- a fault of production is none of the candidate's
-    def __init__(self, fault: ModelFault) -> None:
+    def __init__(self, fault: ModelFault | UsageError) -> None:
         self.fault = fault
 
 
@@ -158,18 +158,31 @@ def _of(side: Side, ask: Callable[_P, _T]) -> Callable[_P, _T]:
     def asked(*args: _P.args, **options: _P.kwargs) -> _T:
         try:
             return ask(*args, **options)
-        except ModelFault as fault:
+        except (ModelFault, UsageError) as fault:
             raise _ProductionFault(fault) from None
 
     return asked
 
 
-def _broken(what: str, fault: ModelFault) -> Check:
+def _each(workers: dict[Side, Worker], found: Found, ask: Callable[[Worker], _T]) -> dict[Side, _T]:
+    """Return the answer of each side. Production that has none is told of, and asked nothing more."""
+    answers: dict[Side, _T] = {}
+    for side, worker in list(workers.items()):
+        try:
+            answers[side] = _of(side, ask)(worker)
+        except _ProductionFault as fault:  # noqa: PERF203 -- a model answers in between
+            found.checks.append(_broken("runs", fault.fault))
+            del workers[side]
+    return answers
+
+
+def _broken(what: str, fault: ModelFault | UsageError) -> Check:
     return Check(
         id=f"model/production/{what}",
         status="error",
         title=f"production {what}",
-        message=f"{fault.what} Nothing can be compared; set `baseline: none` to gate without it.",
+        message=f"{fault.what} Without it nothing more can be compared; set `baseline: none` to gate without"
+        " it.",
     )
 
 
@@ -190,54 +203,69 @@ def _behave(asked: Asked, found: Found, candidate: Worker) -> None:
     )
 
 
-def _measure(asked: Asked, found: Found, workers: Mapping[Side, Worker], log: Log) -> None:
-    """Warm all sides up, then measure them in turns, then once more with larger batches."""
-    warm = {side: _of(side, worker.warm_up)() for side, worker in workers.items()}
+def _measure(asked: Asked, found: Found, workers: dict[Side, Worker], log: Log) -> None:
+    """Warm all sides up, then measure them in turns."""
+    warm = _each(workers, found, lambda worker: worker.warm_up())
     found.stable = all(each.stable for each in warm.values())
     call_s = max(each.median_s for each in warm.values())
+    try:
+        found.timings = _latency(asked, workers, call_s, log)
+    except _ProductionFault as fault:
+        found.checks.append(_broken("runs", fault.fault))
+        del workers["production"]
+        found.timings = _latency(asked, workers, call_s, log)
+    found.memory = _each(workers, found, lambda worker: worker.memory())
+
+
+def _latency(asked: Asked, workers: Mapping[Side, Worker], call_s: float, log: Log) -> Timings:
     plan = latency.plan(call_s, len(workers))
     alone = "production" not in workers
     demands = [
         each.demand for each in asked.limits if each.demand is not None and not (alone and each.beside)
     ]
     with log.progress("Measuring latency", total=plan.looks[-1], unit="rounds") as bar:
-        found.timings = latency.measure(
+        return latency.measure(
             {side: _of(side, worker.time_block) for side, worker in workers.items()},
             plan,
             demands,
             seed=_SEED,
             advance=bar.advance,
         )
+
+
+def _measure_batches(found: Found, workers: Mapping[Side, Worker]) -> None:
+    """Measure throughput, last: nobody asked for these batches, and one that is too large ends a process."""
+    timings = found.timings
+    assert timings is not None  # noqa: S101 -- latency comes first
+    call_s = max(timings.quantile(side, "p50") for side in timings.seconds)
     for batch in _BATCHES if call_s < _TOO_SLOW_S else _BATCHES[:1]:
-        with contextlib.suppress(_FixedBatch):
+        try:
             found.throughput.append(_throughput(workers, batch))
-    found.memory = {side: worker.memory() for side, worker in workers.items()}
-
-
-class _FixedBatch(Exception):  # noqa: N818 -- no error: some models take one size only
-    pass
+        except ModelFault as fault:  # noqa: PERF203 -- a model answers in between
+            if fault.kind in {"bad-shape", "raised"}:  # some models take one size only
+                continue
+            message = f"{fault.what} Nobody asked for this, and all else was measured before."
+            title = f"{batch} rows in one call"
+            found.checks.append(Check(id="model/throughput", status="warn", title=title, message=message))
+            return
 
 
 def _throughput(workers: Mapping[Side, Worker], batch: int) -> Throughput:
     rows: dict[Side, float] = {}
     for side, worker in workers.items():
-        try:
-            first = min(worker.time_block(2, batch=batch)) / 1e9
-            calls = max(1, min(500, int(_BATCH_S / max(first, 1e-6))))
-            times = worker.time_block(calls, batch=batch)
-        except ModelFault as fault:
-            if fault.kind in {"bad-shape", "raised"}:
-                raise _FixedBatch from None
-            raise
+        first = min(worker.time_block(2, batch=batch)) / 1e9
+        calls = max(1, min(500, int(_BATCH_S / max(first, 1e-6))))
+        times = worker.time_block(calls, batch=batch)
         rows[side] = batch * calls / (sum(times) / 1e9)
     return Throughput(batch=batch, rows_per_s=rows)
 
 
-def _evaluate(asked: Asked, found: Found, workers: Mapping[Side, Worker], log: Log) -> None:
+def _evaluate(asked: Asked, found: Found, workers: dict[Side, Worker], log: Log) -> None:
     policy = asked.policy
     if policy and policy.evaluate:
-        log.line(f"Evaluating with {policy.evaluate}.")
-        values = {side: _of(side, worker.evaluate)(policy.evaluate) for side, worker in workers.items()}
+        function = policy.evaluate
+        log.line(f"Evaluating with {function}.")
+        values = _each(workers, found, lambda worker: worker.evaluate(function))
         before = values.get("production", {})
         found.metrics += tuple(
             quality.Metric(name=name, value=value, production=before.get(name))
@@ -246,7 +274,7 @@ def _evaluate(asked: Asked, found: Found, workers: Mapping[Side, Worker], log: L
     if policy and policy.task and asked.data is not None:
         data, task = asked.data, policy.task
         log.line(f"Evaluating on {data.name}: {len(data.truth):,} rows.")
-        predicted = {side: _of(side, _predicted)(worker, data, task) for side, worker in workers.items()}
+        predicted = _each(workers, found, lambda worker: _predicted(worker, data, task))
         sides: Sequence[Any] = (predicted["candidate"], predicted.get("production"))
         found.metrics += quality.compare(data.truth, sides[0], sides[1], task)
         found.slices = quality.slices(data.slices, data.truth, sides[0], sides[1], task)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _MEASURED = ("latency-p50", "latency-p95", "size")
 _LONGEST_TAIL = 400
+_NOT_SO_FAR = "The model did not get that far."
 
 
 def fault_check(name: str, title: str, fault: ModelFault) -> Check:
@@ -40,19 +41,19 @@ def checks(limits: Sequence[Limit], found: Found) -> list[Check]:
 
 
 def _check(limit: Limit, found: Found) -> Check:
+    if "candidate" not in found.loaded:
+        return _made(limit, "skip", _NOT_SO_FAR)
     if limit.beside and "production" not in found.loaded:
-        asked_for = any(check.id.startswith("model/production/") for check in found.checks)
-        why = "Production could not be loaded." if asked_for else "There is no production to compare with."
-        return _made(limit, "error" if asked_for else "skip", why)
+        return _not_held(limit, found, "There is no production to compare with.")
     if limit.gate.measure == "size":
         return _size(limit, found)
     if limit.demand is not None:
-        return _latency(limit, limit.demand, found.timings)
+        return _latency(limit, limit.demand, found)
     metric = next((each for each in found.metrics if each.name == limit.gate.measure), None)
     if metric is not None:
-        return _metric(limit, metric)
+        return _metric(limit, metric, found)
     if found.timings is None or any(check.id == "model/runs" for check in found.checks):
-        return _made(limit, "skip", "The model did not get that far.")
+        return _made(limit, "skip", _NOT_SO_FAR)
     names = [*_MEASURED, *(each.name for each in found.metrics)]
     raise UsageError(
         f"There is no measure `{limit.gate.measure}`.{suggestion(limit.gate.measure, names)}",
@@ -63,9 +64,21 @@ def _check(limit: Limit, found: Found) -> Check:
     )
 
 
-def _latency(limit: Limit, demand: Demand, timings: Timings | None) -> Check:
+def _not_held(limit: Limit, found: Found, why: str, **shown: Any) -> Check:
+    """Return the check of a limit that cannot be held: an error where that is production's fault."""
+    broken = limit.beside and any(check.id.startswith("model/production/") for check in found.checks)
+    return _made(
+        limit,
+        "error" if broken else "skip",
+        "Production failed before the two could be compared." if broken else why,
+        **shown,
+    )
+
+
+def _latency(limit: Limit, demand: Demand, found: Found) -> Check:
+    timings = found.timings
     if timings is None or demand not in timings.demands:
-        return _made(limit, "skip", "The model did not get that far.")
+        return _not_held(limit, found, _NOT_SO_FAR)
     at = timings.demands.index(demand)
     shown, decision = timings.intervals[at], timings.decisions[at]
     if decision == "unclear" and not demand.ratio and shown.estimate <= demand.limit:
@@ -117,8 +130,6 @@ def _details(timings: Timings, shown: Interval) -> dict[str, Json]:
 
 
 def _size(limit: Limit, found: Found) -> Check:
-    if "candidate" not in found.loaded:
-        return _made(limit, "skip", "The model did not get that far.")
     size = found.loaded["candidate"].size_bytes
     before = found.loaded["production"].size_bytes if "production" in found.loaded else None
     most = limit.gate.max
@@ -140,7 +151,7 @@ def _size(limit: Limit, found: Found) -> Check:
     )
 
 
-def _metric(limit: Limit, metric: Metric) -> Check:
+def _metric(limit: Limit, metric: Metric, found: Found) -> Check:
     """Hold a metric against a limit.
 
     `min` and `max` are held against the number itself: on these rows it is what it is. What is beyond a limit
@@ -148,7 +159,7 @@ def _metric(limit: Limit, metric: Metric) -> Check:
     """
     value, before = metric.value, metric.production
     if limit.beside and before is None:
-        return _made(limit, "skip", "Production has no such metric.", value=value)
+        return _not_held(limit, found, "Production has no such metric.", value=value)
     edge = _edge(limit, before)
     # Said so that NaN, which compares with nothing, is beyond any limit.
     beyond = not (value >= edge if limit.key in {"min", "max-drop"} else value <= edge)

@@ -14,11 +14,10 @@ from cml_action.model.latency import Demand, Interval, Plan, Timings
 from cml_action.model.process import Loaded
 from cml_action.model.quality import Difference, Metric
 from cml_action.policy import load
+from cml_action.report import Check
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from cml_action.report import Check
 
 
 def found(*metrics: Metric, beside: bool = True) -> Found:
@@ -81,6 +80,20 @@ def test_a_share_is_one_of_productions_value() -> None:
 def test_without_production_what_compares_is_skipped() -> None:
     one = check(DROP, found(accuracy(0.9), beside=False))
     assert (one.status, one.message) == ("skip", "There is no production to compare with.")
+
+
+def test_a_candidate_that_does_not_load_says_nothing_about_production() -> None:
+    one = check(DROP, Found())
+    assert (one.status, one.message) == ("skip", "The model did not get that far.")
+
+
+@pytest.mark.parametrize("gate", [DROP, "[{measure: latency-p50, max-ratio: 1.1}]"])
+def test_what_compares_with_production_that_failed_is_an_error(gate: str) -> None:
+    what = found(accuracy(0.9))
+    what.checks.append(Check(id="model/production/runs", status="error", title="production runs"))
+    one = check(gate, what)
+    assert (one.status, one.message) == ("error", "Production failed before the two could be compared.")
+    assert check("[{measure: accuracy, min: 0.9}]", what).status == "pass"
 
 
 def test_an_absolute_limit_counts_the_number_itself() -> None:

@@ -1,0 +1,114 @@
+"""What a gate says where one of the two models fails, each in a Python without any package."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from cml_action.log import Log
+from cml_action.model import gate
+from cml_action.model.demanded import demanded
+from cml_action.model.labelled import Labelled
+from cml_action.model.spec import Limits, ModelSpec, TensorSpec
+from cml_action.policy.demands import ModelPolicy
+from tests.services.models import place
+from tests.services.user_python import bare_python
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cml_action.report import Check
+
+#: A row of data is ones, an example lies between 0 and 1. Both models name the class 1 for every row.
+LOADER = """
+import os, traceback
+
+def load(path):
+    old = path.endswith("old.txt")
+    def model(rows):
+        data = rows[0] == [1.0, 1.0]
+{body}
+        return [1] * len(rows)
+    return model
+"""
+GATES = """[
+  {measure: accuracy, min: 0.9},
+  {measure: accuracy, max-drop: 1%},
+  {measure: latency-p50, max: 10 s},
+  {measure: latency-p50, max-ratio: 100},
+]"""
+
+
+def judged(project: Path, body: str, limits: Limits | None = None, **policy: str) -> dict[str, Check]:
+    """Gate `new.txt` beside `old.txt`, whose calls do something, and return the checks."""
+    (project / "mine.py").write_text(LOADER.format(body=f"        {body}"))
+    for name in ("new.txt", "old.txt"):
+        (project / name).write_text("weights")
+    takes = (TensorSpec(shape=(1, 2)),)
+    data = Labelled(
+        name="test.csv",
+        hash="",
+        features={"a": np.ones(300), "b": np.ones(300)},
+        truth=np.ones(300, dtype=np.int64),
+        slices={},
+    )
+    found = gate.run(
+        gate.Asked(
+            specs={
+                "candidate": ModelSpec(path=project / "new.txt", loader="mine:load", inputs=takes),
+                "production": ModelSpec(path=project / "old.txt", loader="mine:load", inputs=takes),
+            },
+            place=place(project, bare_python()),
+            limits=demanded(None, GATES, "cml.yaml", beside=True).limits,
+            policy=ModelPolicy.model_validate(
+                {"data": "test.csv", "task": "classification", "label": "c", **policy}
+            ),
+            data=data,
+            name="new.txt",
+            time_limits=limits,
+        ),
+        Log(runner=False, stream=io.StringIO()),
+    )
+    return {each.id.removeprefix("model/"): each for each in found.checks}
+
+
+def statuses(checks: dict[str, Check]) -> tuple[str, ...]:
+    """Return how the four gates were judged."""
+    names = ("accuracy/min", "accuracy/max-drop", "latency-p50/max", "latency-p50/max-ratio")
+    return tuple(checks[name].status for name in names)
+
+
+def test_production_that_fails_on_the_data_leaves_the_candidate_its_own_numbers(tmp_path: Path) -> None:
+    checks = judged(tmp_path, "if old and data: raise ValueError('unseen at fit time: new')")
+    assert statuses(checks) == ("pass", "error", "pass", "pass")
+    assert checks["production/runs"].status == "error"
+    assert "The model `old.txt` failed when it was called" in checks["production/runs"].message
+    assert "set `baseline: none`" in checks["production/runs"].message
+    assert "runs" not in checks
+
+
+def test_production_that_predicts_nan_is_not_the_candidates_fault(tmp_path: Path) -> None:
+    checks = judged(tmp_path, "if old and data: return [float('nan')] * len(rows)")
+    assert statuses(checks) == ("pass", "error", "pass", "pass")
+    assert "predicts NaN or infinity for 300 of 300 rows" in checks["production/runs"].message
+
+
+def test_production_that_ends_while_it_is_timed_leaves_the_candidate_to_be_timed_alone(
+    tmp_path: Path,
+) -> None:
+    timed = "'block' in [each.name for each in traceback.extract_stack()]"  # not while it is warmed up
+    checks = judged(tmp_path, f"if old and {timed}: os._exit(3)")
+    assert statuses(checks) == ("pass", "error", "pass", "error")
+    assert "ended by itself, with exit code 3, while it was measured" in checks["production/runs"].message
+
+
+@pytest.mark.parametrize("side", ["old", "not old"])
+def test_a_batch_that_nobody_asked_for_and_that_ends_a_process_warns(tmp_path: Path, side: str) -> None:
+    checks = judged(tmp_path, f"if {side} and len(rows) == 32 and not data: os._exit(3)")
+    assert statuses(checks) == ("pass", "pass", "pass", "pass")
+    assert (checks["throughput"].status, checks["throughput"].title) == ("warn", "32 rows in one call")
+    assert "`old.txt`" in checks["throughput"].message or side == "not old"
+    assert not {"runs", "production/runs"} & checks.keys()
