@@ -264,11 +264,26 @@ class ModelGate(Section):
                 raise rule(
                     f"is for metrics, and {self.measure} is better when lower.", "Use max or max-ratio.", key
                 )
+        if self.max_drop is not None and self.measure in LOWER_IS_BETTER:
+            raise rule(
+                f"allows {self.measure} to fall, and it is better when lower.",
+                "Use max or max-ratio.",
+                "max-drop",
+            )
+        if self.max_ratio is not None and self.measure in HIGHER_IS_BETTER:
+            raise rule(
+                f"allows {self.measure} to rise, and it is better when higher.",
+                "Use min or max-drop.",
+                "max-ratio",
+            )
         self._orders_min_and_max(self.min, self.max)
         return self
 
 
 _LATENCIES = ("latency-p50", "latency-p95")
+#: The measures of `data`: one that is judged on the wrong side fails what is better, and nothing else.
+HIGHER_IS_BETTER = ("accuracy", "balanced-accuracy", "f1", "r2")
+LOWER_IS_BETTER = ("mae", "rmse")
 
 
 def _kind_of_input(value: object) -> str:

@@ -327,6 +327,16 @@ FAULTS = {
         "model.gates[0].max is .nan.",
         "Allowed: a number.",
     ),
+    "a drop of an error": (
+        "model: {gates: [{measure: mae, max-drop: 5%}]}",
+        "model.gates[0].max-drop allows mae to fall, and it is better when lower.",
+        "Use max or max-ratio.",
+    ),
+    "a ratio of an accuracy": (
+        "model: {gates: [{measure: accuracy, max-ratio: 1.1}]}",
+        "model.gates[0].max-ratio allows accuracy to rise, and it is better when higher.",
+        "Use min or max-drop.",
+    ),
     "a metric without a limit": (
         "metrics: [{metric: f1}]",
         "metrics[0] sets no limit.",

@@ -10,7 +10,7 @@ from cml_action.errors import UsageError
 from cml_action.model import labelled
 from cml_action.model.faults import ModelFault
 from cml_action.model.quality import compare, labels, mcnemar, slices
-from cml_action.policy.demands import ModelPolicy
+from cml_action.policy.demands import HIGHER_IS_BETTER, LOWER_IS_BETTER, ModelPolicy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,6 +48,12 @@ def test_metrics_of_numbers_are_those_of_scikit_learn() -> None:
             "r2": metrics.r2_score(truth, predicted),
         }
     )
+
+
+def test_gates_know_of_each_metric_which_way_is_better() -> None:
+    found = compare(TRUTH, TRUTH, None, "classification") + compare(TRUTH, TRUTH, None, "regression")
+    assert [each.name for each in found if each.higher_is_better] == list(HIGHER_IS_BETTER)
+    assert [each.name for each in found if not each.higher_is_better] == list(LOWER_IS_BETTER)
 
 
 @pytest.mark.parametrize(
