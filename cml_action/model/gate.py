@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 
 from cml_action.errors import UsageError
-from cml_action.model import behaviour, judge, latency, quality, suite
+from cml_action.model import behaviour, judge, latency, predictions, quality, suite
 from cml_action.model.faults import ModelFault, ModelSetupFault, quoted
 from cml_action.model.process import Worker
 from cml_action.report import Check
@@ -280,5 +280,5 @@ def _evaluate(asked: Asked, found: Found, workers: dict[Side, Worker], log: Log)
         found.slices = quality.slices(data.slices, data.truth, sides[0], sides[1], task)
 
 
-def _predicted(worker: Worker, data: Labelled, task: quality.Task) -> NDArray[Any]:
-    return quality.labels(worker.predict(data.features, batch=_ROWS, table=True), data.truth, task)
+def _predicted(worker: Worker, data: Labelled, task: predictions.Task) -> NDArray[Any]:
+    return predictions.labels(worker.predict(data.features, batch=_ROWS, table=True), data.truth, task)

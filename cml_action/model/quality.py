@@ -14,12 +14,11 @@ paired bootstrap interval of the difference; a model is worse where all of it li
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from cml_action.errors import UsageError
-from cml_action.model.faults import ModelFault
+from cml_action.model.predictions import Task, alike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,14 +28,12 @@ if TYPE_CHECKING:
     Array: TypeAlias = NDArray[Any]
     _Terms: TypeAlias = Callable[[Array, Array], Any]
 
-Task: TypeAlias = Literal["classification", "regression"]
-
 LEVEL = 0.95
 _RESAMPLES = 2000
 _SEED = 20
 #: Values of a slice's column that are shown: those with most rows.
 MOST_VALUES = 12
-_TWO_DIMENSIONS = _TWO_SIDES = 2
+_TWO_SIDES = 2
 #: Groups of rows pay where they are so many times fewer: a multinomial count costs more than a drawn row.
 _SAVING = 4
 #: Counts of rows that are held at once.
@@ -88,56 +85,11 @@ class Slice:
     metric: Metric
 
 
-def labels(outputs: Mapping[str, Array], truth: Array, task: Task) -> Array:
-    """Return one prediction for each row: of a model's first output, the class or the number.
-
-    A row of scores stands for the class with the highest, counted from 0.
-
-    :raises UsageError: where the output does not say so by itself.
-    :raises ModelFault: where it is no number: NaN is neither above nor below a limit, and no class at all.
-    """
-    found = next(iter(outputs.values()))
-    if found.shape[:1] != truth.shape:
-        raise UsageError(
-            f"The model returned {found.shape[0] if found.ndim else 1:,} rows for {len(truth):,} of data.",
-            "Let it return one prediction for each row, or give `evaluate` under `model` in cml.yaml.",
-        )
-    if found.ndim == _TWO_DIMENSIONS and found.shape[1] == 1:
-        found = found[:, 0]
-    if task == "regression":
-        if found.ndim != 1 or found.dtype.kind not in "biuf":
-            raise _unclear(found, "one number for each row")
-        _refuse_nan(found)
-        return found.astype(np.float64)
-    if found.ndim == _TWO_DIMENSIONS:
-        if truth.dtype.kind not in "biu" or found.dtype.kind not in "biuf":
-            raise _unclear(found, "one class for each row, as the label column names it")
-        _refuse_nan(found.max(axis=1))  # the highest score alone: a class may be ruled out with `-inf`
-        return np.asarray(found.argmax(axis=1))
-    if found.ndim == 1:
-        _refuse_nan(found)
-    if found.ndim != 1 or (found.dtype.kind == "f" and not np.array_equal(found, np.round(found))):
-        raise _unclear(found, "one class, or a score for each class, for each row")
-    return found
-
-
-def _refuse_nan(values: Array) -> None:
-    """Let through what is a finite number for each row, or text."""
-    broken = int((~np.isfinite(values)).sum()) if values.dtype.kind in "fc" else 0
-    if broken:
-        raise ModelFault(
-            "not-finite",
-            f"The model predicts NaN or infinity for {broken:,} of {len(values):,} rows of the data.",
-            "Look at those rows for values that are missing or extreme, and in the model for a division, a"
-            " logarithm or `exp`.",
-        )
-
-
 def compare(
     truth: Array, candidate: Array, production: Array | None, task: Task, *, seed: int = _SEED
 ) -> tuple[Metric, ...]:
     """Return the task's metrics of the candidate, beside production's on the same rows where there is one."""
-    sides = _alike(truth, [candidate] if production is None else [candidate, production], task)
+    sides = alike(truth, [candidate] if production is None else [candidate, production], task)
     return _metrics(task, _NAMES[task], sides, seed)
 
 
@@ -145,7 +97,7 @@ def slices(
     columns: Mapping[str, Array], truth: Array, candidate: Array, production: Array | None, task: Task
 ) -> tuple[Slice, ...]:
     """Return the task's first metric for each value of each column, the most frequent values first."""
-    sides = _alike(truth, [candidate] if production is None else [candidate, production], task)
+    sides = alike(truth, [candidate] if production is None else [candidate, production], task)
     found = []
     for column, values in columns.items():
         texts = np.asarray(values).astype(str)
@@ -275,25 +227,6 @@ def _wilson(truth: Array, predicted: Array) -> tuple[float, float]:
 
     found = binomtest(int((truth == predicted).sum()), len(truth)).proportion_ci(LEVEL, method="wilson")
     return float(found.low), float(found.high)
-
-
-def _alike(truth: Array, predicted: Sequence[Array], task: Task) -> list[Array]:
-    """Return all in one form: numbers, or classes as 0, 1, …, whether written as numbers or as text."""
-    sides = [truth, *predicted]
-    if task == "regression":
-        return [each.astype(np.float64) for each in sides]
-    if any(each.dtype.kind not in "biuf" for each in sides):
-        sides = [each.astype(str) for each in sides]
-    _, codes = np.unique(np.concatenate(sides), return_inverse=True)
-    return np.split(codes, len(sides))
-
-
-def _unclear(found: Array, wanted: str) -> UsageError:
-    shape = " x ".join(map(str, found.shape))
-    return UsageError(
-        f"The model returned {shape} values of {found.dtype}; needed is {wanted}.",
-        "Let it return that, or give `evaluate` under `model` in cml.yaml instead of `data`.",
-    )
 
 
 def _class_terms(truth: Array, predicted: Array) -> Any:

@@ -9,7 +9,8 @@ from sklearn import metrics
 from cml_action.errors import UsageError
 from cml_action.model import labelled
 from cml_action.model.faults import ModelFault
-from cml_action.model.quality import compare, labels, mcnemar, slices
+from cml_action.model.predictions import labels
+from cml_action.model.quality import compare, mcnemar, slices
 from cml_action.policy.demands import HIGHER_IS_BETTER, LOWER_IS_BETTER, ModelPolicy
 
 if TYPE_CHECKING:
@@ -127,6 +128,11 @@ def test_text_and_numbers_are_the_same_labels() -> None:
         (np.zeros(299), TRUTH, "classification", "299 rows for 300"),
         (np.full(300, 0.3), TRUTH, "classification", "a score for each class"),
         (np.zeros((300, 4)), TRUTH.astype(str), "classification", "as the label column names it"),
+        (np.zeros((300, 4)), TRUTH + 1, "classification", "the classes 0 to 3, and the labels are `1`, `2`,"),
+        (np.zeros((300, 4)), TRUTH - 1, "classification", "0 to 3, and the labels are `-1`, `0`, `1`, `2`"),
+        (np.zeros((300, 0)), TRUTH, "classification", "the labels are"),
+        (TRUTH, np.array(list("abcd"))[TRUTH], "classification", "is `0`, `1`, `2`, `3`, and .* `a`,"),
+        (TRUTH + 10, TRUTH, "classification", "is `10`, `11`, `12`, `13`, and the labels are `0`,"),
         (np.full((300, 4), "a"), TRUTH, "classification", "as the label column names it"),
         (np.zeros((300, 4)), TRUTH, "regression", "one number for each row"),
     ],
