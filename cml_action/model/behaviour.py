@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 #: Relative and absolute tolerance by the bytes of a floating point number.
 _TOLERANCES = {2: (1e-2, 1e-2), 4: (1.3e-5, 1e-4), 8: (1e-6, 1e-6)}
 _ROWS, _NOISY_ROWS = 4, 256
+#: Rows of one call with noise: a large model may have no memory for all of them.
+NOISY_BATCH = 32
 _LARGE = 1e4
 #: A few flips are no reason to worry: half the predictions of random noise lie near a border.
 DEFAULT_FLIPS = Share(0.05)
@@ -133,7 +135,7 @@ def _noise(
     }
     if not any(each.dtype.kind == "f" for each in clean.values()):
         return None, "The model takes no floating point numbers.", {}
-    before, after = _classes(predict(clean, None)), _classes(predict(noisy, None))
+    before, after = (_classes(predict(each, NOISY_BATCH)) for each in (clean, noisy))
     if before is None or after is None or len(before) != len(after):
         return None, "The model's output is no class.", {}
     flips = int((before != after).sum())

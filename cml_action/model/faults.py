@@ -206,13 +206,19 @@ def ended_fault(code: int | None, doing: str, known: Mapping[str, str], *, tail:
     )
 
 
-def hang_fault(seconds: float, doing: str, known: Mapping[str, str], *, tail: str = "") -> ModelFault:
-    """Return what it means that there was no answer in time."""
+def hang_fault(
+    seconds: float, doing: str, known: Mapping[str, str], *, whole: bool = False, tail: str = ""
+) -> ModelFault:
+    """Return what it means that there was no answer in time.
+
+    :param whole: whether the time of the process as a whole was over.
+    """
+    within = f"before all its {seconds:.0f} seconds were over" if whole else f"within {seconds:.0f} seconds"
+    more = ", or raise `time-limit` under `model` in cml.yaml" if whole else ""
     return ModelFault(
         "hang",
-        f"The model `{known['path']}` gave no answer within {seconds:.0f} seconds while {doing}, and was"
-        " stopped.",
-        "Look for what it waits for: input, a lock, the network; or make it faster.",
+        f"The model `{known['path']}` gave no answer {within} while {doing}, and was stopped.",
+        f"Look for what it waits for: input, a lock, the network; or make it faster{more}.",
         tail=tail,
     )
 

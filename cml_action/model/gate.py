@@ -10,6 +10,7 @@ from cml_action.errors import UsageError
 from cml_action.model import behaviour, judge, latency, predictions, quality, suite
 from cml_action.model.faults import ModelFault, ModelSetupFault, quoted
 from cml_action.model.process import Worker
+from cml_action.model.spec import Limits
 from cml_action.report import Check
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from cml_action.model.latency import Side, Timings
     from cml_action.model.process import Loaded, Memory
     from cml_action.model.quality import Metric, Slice
-    from cml_action.model.spec import Limits, ModelSpec, Place
+    from cml_action.model.spec import ModelSpec, Place
     from cml_action.policy.demands import ModelPolicy
 
     Arrays: TypeAlias = Mapping[str, NDArray[np.generic]]
@@ -63,7 +64,7 @@ class Asked:
     data: Labelled | None
     name: str
     tests: str = ""
-    time_limits: Limits | None = None
+    time_limits: Limits = field(default_factory=Limits)
 
 
 @dataclass
@@ -181,8 +182,8 @@ def _broken(what: str, fault: ModelFault | UsageError) -> Check:
         id=f"model/production/{what}",
         status="error",
         title=f"production {what}",
-        message=f"{fault.what} Without it nothing more can be compared; set `baseline: none` to gate without"
-        " it.",
+        message=f"{fault.what} {fault.fix} Until then nothing more can be compared; set `baseline: none` to"
+        " gate without it.",
     )
 
 
@@ -194,7 +195,9 @@ def _behave(asked: Asked, found: Found, candidate: Worker) -> None:
 
     def predict(given: Arrays, batch: int | None) -> Any:
         real = rows is not None and given.keys() == rows.keys()
-        return candidate.predict(given, batch=batch, table=table and real)
+        # A model that hangs is found by its first call, of a few rows; noise may take its time.
+        seconds = asked.time_limits.total_s if batch == behaviour.NOISY_BATCH else None
+        return candidate.predict(given, batch=batch, table=table and real, seconds=seconds)
 
     policy = asked.policy.behaviour if asked.policy else None
     found.checks += behaviour.checks(predict, candidate.example, policy, rows)
@@ -261,11 +264,11 @@ def _throughput(workers: Mapping[Side, Worker], batch: int) -> Throughput:
 
 
 def _evaluate(asked: Asked, found: Found, workers: dict[Side, Worker], log: Log) -> None:
-    policy = asked.policy
+    policy, seconds = asked.policy, asked.time_limits.total_s
     if policy and policy.evaluate:
         function = policy.evaluate
         log.line(f"Evaluating with {function}.")
-        values = _each(workers, found, lambda worker: worker.evaluate(function))
+        values = _each(workers, found, lambda worker: worker.evaluate(function, seconds=seconds))
         before = values.get("production", {})
         found.metrics += tuple(
             quality.Metric(name=name, value=value, production=before.get(name))
@@ -274,11 +277,12 @@ def _evaluate(asked: Asked, found: Found, workers: dict[Side, Worker], log: Log)
     if policy and policy.task and asked.data is not None:
         data, task = asked.data, policy.task
         log.line(f"Evaluating on {data.name}: {len(data.truth):,} rows.")
-        predicted = _each(workers, found, lambda worker: _predicted(worker, data, task))
+        predicted = _each(workers, found, lambda worker: _predicted(worker, data, task, seconds))
         sides: Sequence[Any] = (predicted["candidate"], predicted.get("production"))
         found.metrics += quality.compare(data.truth, sides[0], sides[1], task)
         found.slices = quality.slices(data.slices, data.truth, sides[0], sides[1], task)
 
 
-def _predicted(worker: Worker, data: Labelled, task: predictions.Task) -> NDArray[Any]:
-    return predictions.labels(worker.predict(data.features, batch=_ROWS, table=True), data.truth, task)
+def _predicted(worker: Worker, data: Labelled, task: predictions.Task, seconds: float) -> NDArray[Any]:
+    outputs = worker.predict(data.features, batch=_ROWS, table=True, seconds=seconds)
+    return predictions.labels(outputs, data.truth, task)

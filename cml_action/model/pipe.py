@@ -122,7 +122,8 @@ class Pipe:
         while b"\n" not in self._buffer:
             left = until - time.monotonic()
             if left <= 0:
-                raise self.stop(faults.hang_fault(limit, doing, self.known, tail=self.tail))
+                whole = limit == self.limits.total_s
+                raise self.stop(faults.hang_fault(limit, doing, self.known, whole=whole, tail=self.tail))
             ready, _, _ = select.select([self._answers], [], [], left)
             if not ready:
                 continue

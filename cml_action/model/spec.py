@@ -59,7 +59,8 @@ class Limits:
 
     :param load_s: seconds for the interpreter to start and the model to load, each.
     :param request_s: seconds for any other request, where the request does not say.
-    :param total_s: seconds from the start to the end of the process.
+    :param total_s: seconds from the start to the end of the process. What asks for all of a data set, or for
+        a function of the user's, takes what is left of it.
     :param memory_bytes: resident memory of the process and its children; where None, what is free on the
         machine (or in its control group) at the start, less a reserve.
     """
@@ -108,6 +109,11 @@ def from_policy(policy: ModelPolicy | None, path: Path, project: Path, *, loader
         allow_pickle=policy.allow_pickle,
         trusted=policy.trusted or (),
     )
+
+
+def limits(policy: ModelPolicy | None) -> Limits:
+    """Return how long and how large a model's process may become, as `cml.yaml` says."""
+    return Limits(total_s=policy.time_limit) if policy and policy.time_limit else Limits()
 
 
 def _tensor(shape: InputShape) -> TensorSpec:

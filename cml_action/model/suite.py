@@ -83,7 +83,7 @@ def run_tests(
     if child.overrun:
         raise faults.memory_fault(child.overrun, child.memory_limit, doing, known, tail=child.tail)
     if code is None:
-        raise faults.hang_fault(limits.total_s, doing, known, tail=child.tail)
+        raise faults.hang_fault(limits.total_s, doing, known, whole=True, tail=child.tail)
     return _results(result, code, known, child.tail)
 
 

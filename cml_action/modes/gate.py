@@ -18,7 +18,7 @@ from cml_action.install import ensure
 from cml_action.model import describe, gate, labelled, python, reference
 from cml_action.model.demanded import demanded
 from cml_action.model.digest import digest
-from cml_action.model.spec import Place, from_policy
+from cml_action.model.spec import Place, from_policy, limits
 from cml_action.model.verdict import Evidence, policy_digest
 from cml_action.publish.outputs import write
 from cml_action.report import Check, Code, Report, Text
@@ -71,6 +71,7 @@ def run(job: Job) -> Report:
             data=data,
             name=candidate.name,
             tests=policy.tests or "" if policy else "",
+            time_limits=limits(policy),
         ),
         job.log,
     )

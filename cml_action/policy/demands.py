@@ -24,6 +24,7 @@ from cml_action.policy.fields import (
     Count,
     CountOrShare,
     Dimension,
+    Duration,
     Function,
     NotNegative,
     NotNegativeOrShare,
@@ -315,6 +316,9 @@ class ModelPolicy(Section):
     device: Literal["cpu", "cuda"] = Field(default="cpu", description="where it runs")
     threads: Dimension | None = Field(
         default=None, description="threads of one operation; the library's own choice where absent"
+    )
+    time_limit: Duration | None = Field(
+        default=None, description="how long its process may take in all (10 min); 15 min where absent"
     )
     allow_pickle: bool = Field(
         default=False, description="whether a pickle may be loaded after a search; it can run any program"

@@ -99,6 +99,10 @@ def _between_0_and_1(value: Any) -> object:
     return value if is_number(value) and 0 < value < 1 else None
 
 
+def _duration(value: object) -> object:
+    return (units.seconds(value) or None) if isinstance(value, str) else None
+
+
 def _dimension(value: object) -> object:
     return _count(value) or None
 
@@ -153,6 +157,15 @@ Alpha = Annotated[
         _between_0_and_1,
         "a number between 0 and 1, such as 0.05",
         {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+    ),
+]
+#: Seconds, written with their unit.
+Duration = Annotated[
+    float,
+    _Leaf(
+        _duration,
+        f"a time above 0 with its unit ({', '.join(units.SECONDS)}), such as 10 min",
+        {"type": "string", "pattern": units.PATTERN},
     ),
 ]
 Dimension = Annotated[int, _Leaf(_dimension, "a whole number, 1 or more", {"type": "integer", "minimum": 1})]

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 #: A row of data is ones, an example lies between 0 and 1. Both models name the class 1 for every row.
 LOADER = """
-import os, traceback
+import os, time, traceback
+
+def measure(model):
+    if not model.old: time.sleep(2.4)
+    return dict(score=1)
 
 def load(path):
     old = path.endswith("old.txt")
@@ -32,6 +36,7 @@ def load(path):
         data = rows[0] == [1.0, 1.0]
 {body}
         return [1] * len(rows)
+    model.old = old
     return model
 """
 GATES = """[
@@ -68,7 +73,7 @@ def judged(project: Path, body: str, limits: Limits | None = None, **policy: str
             ),
             data=data,
             name="new.txt",
-            time_limits=limits,
+            time_limits=limits or Limits(),
         ),
         Log(runner=False, stream=io.StringIO()),
     )
@@ -111,4 +116,12 @@ def test_a_batch_that_nobody_asked_for_and_that_ends_a_process_warns(tmp_path: P
     assert statuses(checks) == ("pass", "pass", "pass", "pass")
     assert (checks["throughput"].status, checks["throughput"].title) == ("warn", "32 rows in one call")
     assert "`old.txt`" in checks["throughput"].message or side == "not old"
+    assert not {"runs", "production/runs"} & checks.keys()
+
+
+def test_all_of_the_data_and_a_function_may_take_longer_than_one_request(tmp_path: Path) -> None:
+    limits = Limits(request_s=2.0)
+    slowly = "if not old and data and len(rows) > 32: time.sleep(1.2)"  # two calls
+    checks = judged(tmp_path, slowly, limits, evaluate="mine:measure")
+    assert statuses(checks) == ("pass", "pass", "pass", "pass")
     assert not {"runs", "production/runs"} & checks.keys()

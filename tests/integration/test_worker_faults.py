@@ -85,7 +85,10 @@ def test_a_loader_that_hangs_is_stopped_at_its_limit(fault: Callable[..., ModelF
 
 
 def test_the_limit_of_the_whole_holds_for_every_request(fault: Callable[..., ModelFault]) -> None:
-    assert fault(calling("time.sleep(600)"), total_s=3.0).kind == "hang"
+    error = fault(calling("time.sleep(600)"), total_s=3.0)
+    assert error.kind == "hang"
+    assert "gave no answer before all its 3 seconds were over while it was measured" in error.what
+    assert "raise `time-limit` under `model` in cml.yaml" in error.fix
 
 
 def test_a_model_that_crashes_the_interpreter_names_the_signal(fault: Callable[..., ModelFault]) -> None:

@@ -111,3 +111,15 @@ def test_noise_spares_what_is_missing_and_flips_nothing_for_it() -> None:
     alone = Behaviour.model_validate({"same-output": "off", "finite": "off", "batch": "off"})
     found = behaviour.checks(imputed, example, alone, rows)
     assert [(each.id, each.status, each.value) for each in found] == [("model/behaviour/noise", "pass", 0.0)]
+
+
+def test_many_noisy_rows_are_given_a_few_at_a_time() -> None:
+    asked: list[tuple[int, int | None]] = []
+
+    def predict(given: Any, batch: int | None) -> Any:
+        asked.append((len(given["input"]), batch))
+        return {"output": given["input"] > 0.5}
+
+    alone = {"max-flips": "5%", "same-output": "off", "finite": "off", "batch": "off"}
+    behaviour.checks(predict, example, Behaviour.model_validate(alone), None)
+    assert asked == [(256, 32), (256, 32)]

@@ -312,6 +312,16 @@ FAULTS = {
         "model.gates[0].max is the number 100.",
         "Allowed: a time with its unit (ns, us, µs, ms, s, min), such as 100 ms.",
     ),
+    "a time limit without its unit": (
+        "model: {time-limit: 600}",
+        "model.time-limit is the number 600.",
+        "Allowed: a time above 0 with its unit (ns, us, µs, ms, s, min), such as 10 min.",
+    ),
+    "a time limit of nothing": (
+        "model: {time-limit: 0 s}",
+        "model.time-limit is '0 s'.",
+        "Allowed: a time above 0 with its unit (ns, us, µs, ms, s, min), such as 10 min.",
+    ),
     "a size in seconds": (
         "model: {gates: [{measure: size, max: 3 s}]}",
         "model.gates[0].max is '3 s'.",

@@ -17,7 +17,7 @@ from cml_action.model.child import memory_to_use
 from cml_action.model.environment import for_model
 from cml_action.model.exchange import write_arrays
 from cml_action.model.faults import ended_fault, fault, quoted
-from cml_action.model.spec import TensorSpec, from_policy
+from cml_action.model.spec import TensorSpec, from_policy, limits
 from cml_action.model.worker import arrays, clock, system
 from cml_action.model.worker.system import parsed_gpu
 from cml_action.policy import Policy
@@ -247,3 +247,8 @@ def test_the_policy_says_how_a_model_is_loaded(tmp_path: Path) -> None:
 
 def test_what_a_process_may_take_is_less_than_the_machine_has() -> None:
     assert 2**29 <= memory_to_use() < os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def test_how_long_a_model_may_take_stands_in_the_policy() -> None:
+    asked = Policy.model_validate({"model": {"time-limit": "30 min"}}).model
+    assert (limits(asked).total_s, limits(None).total_s) == (1800, 900)
