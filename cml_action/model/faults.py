@@ -67,6 +67,13 @@ _SETUP = {
         "The type of `{path}` is not known: {said}.",
         "Name a function in `model-loader` that is given the path and returns a callable.",
     ),
+    "weights-beside": (
+        "The model `{path}` keeps weights in another file: {said}. A verdict about it would leave them out.",
+        (
+            "Name the folder that holds both (`model: models/net/`), or save all in one file"
+            " (`torch.onnx.export` with `external_data=False`)."
+        ),
+    ),
     "pickle": (
         "The model `{path}` is a pickle, which can run any program when it is loaded: {said}.",
         (
@@ -113,6 +120,10 @@ _MODEL = {
     "unreadable": (
         "The model `{path}` cannot be read: {said}.",
         "It may be cut off or of another kind than its name says: write it again, and fetch all of it.",
+    ),
+    "weights-outside": (
+        "The model `{path}` keeps weights in what is no file of its folder: {said}.",
+        "Put all of its files into one folder, and let the `.onnx` file name them by their paths in there.",
     ),
     "dangerous": (
         "The pickle in `{path}` was not loaded, it names what a model does not need: {said}.",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cml_action.model import faults, pickles
+from cml_action.model import faults, onnxfile, pickles
 from cml_action.model.exchange import number, read_arrays, size_bytes, text, write_arrays
 from cml_action.model.pipe import Pipe
 from cml_action.model.spec import Limits
@@ -121,20 +121,21 @@ class Worker:
         return self._pipe.tail
 
     def load(self) -> Loaded:
-        """Load the model and one input for it; pickles are searched before."""
+        """Load the model and one input for it; pickles and ONNX files are searched before."""
         spec = self.spec
         if not spec.path.exists():
             raise self._pipe.stop(faults.fault("missing", "", self._pipe.known))
         size = size_bytes(spec.path)
         try:
             pickles.search(spec.path, allow_pickle=spec.allow_pickle)
-        except pickles.PickleError as error:
+            onnxfile.search(spec.path, loader=bool(spec.loader))
+        except (pickles.PickleError, onnxfile.WeightsError) as error:
             raise self._pipe.stop(faults.fault(error.code, error.said, self._pipe.known)) from None
         found = self._pipe.ask(
             "load",
             "it was loaded",
             seconds=self._pipe.limits.load_s,
-            path=str(spec.path),
+            path=str(spec.path if spec.loader else onnxfile.main_file(spec.path)),
             loader=spec.loader,
             inputs=[
                 {"name": each.name, "shape": each.shape, "dtype": each.dtype, "range": each.range}

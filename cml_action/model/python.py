@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cml_action.errors import UsageError
+from cml_action.model.onnxfile import main_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,13 +53,13 @@ def find(asked: str, environ_path: str, project: Path) -> Path:
 
 def with_library(interpreters: Sequence[Path], model: Path) -> Path | None:
     """Return the first interpreter that has what loads a model of this type, if it needs anything."""
-    module = LIBRARIES.get(model.suffix.lower(), ("", ""))[0]
+    module = LIBRARIES.get(main_file(model).suffix.lower(), ("", ""))[0]
     return next((each for each in interpreters if not module or has_module(each, module)), None)
 
 
 def family(model: Path) -> str:
     """Return the family of packages that loads a model of this type; empty where it needs none."""
-    return LIBRARIES.get(model.suffix.lower(), ("", ""))[1]
+    return LIBRARIES.get(main_file(model).suffix.lower(), ("", ""))[1]
 
 
 def has_module(python: Path, module: str) -> bool:

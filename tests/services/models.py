@@ -23,6 +23,7 @@ _MAKE = """
 import os, pickle, sys
 import joblib, numpy as np, onnx, safetensors.torch, sklearn.datasets, sklearn.linear_model, skops.io, torch
 from onnx import TensorProto, helper, numpy_helper
+from onnx.external_data_helper import set_external_data
 
 sys.path.insert(0, ".")
 torch.manual_seed(0)
@@ -43,7 +44,40 @@ graph = helper.make_graph(
     [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", 32])],
     weights,
 )
-onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), "net.onnx")
+model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+onnx.save(model, "net.onnx")
+tensor, values = model.graph.initializer[0], model.graph.initializer[0].raw_data
+for folder, place in {
+    "apart": "net.onnx.data", "up": "../apart/net.onnx.data", "whole": os.path.abspath("apart/net.onnx.data"),
+}.items():
+    os.mkdir(folder)
+    tensor.raw_data = values
+    set_external_data(tensor, place)
+    tensor.ClearField("raw_data")
+    open(folder + "/net.onnx", "wb").write(model.SerializeToString())
+open("apart/net.onnx.data", "wb").write(values)
+
+
+def elsewhere(location):
+    tensor = numpy_helper.from_array(np.ones(3, "float32"), location)
+    set_external_data(tensor, location)
+    return tensor
+
+
+def graph_of(location):
+    return helper.make_graph([], location, [], [], [elsewhere(location)])
+
+
+# A tensor in each place that ONNX has for one.
+model = helper.make_model(graph_of("initializer"))
+model.graph.node.append(helper.make_node("Constant", [], ["c"], value=elsewhere("attribute")))
+model.graph.node.append(helper.make_node("Own", [], ["o"], values=[elsewhere("attributes")]))
+model.graph.node.append(helper.make_node("If", ["c"], ["i"], then_branch=graph_of("branch")))
+model.graph.node.append(helper.make_node("Own", ["c"], ["i"], graphs=[graph_of("branches")]))
+model.graph.sparse_initializer.add().values.CopyFrom(elsewhere("sparse"))
+model.functions.add().node.append(helper.make_node("Constant", [], ["f"], value=elsewhere("function")))
+model.training_info.add().algorithm.CopyFrom(graph_of("training"))
+open("places.onnx", "wb").write(model.SerializeToString())
 
 frame, labels = sklearn.datasets.load_iris(return_X_y=True, as_frame=True)
 names = np.array(["setosa", "versicolor", "virginica"])[labels]
@@ -104,6 +138,12 @@ def tensors(path):
     model = net()
     model.load_state_dict(safetensors.torch.load_file(path))
     return model, torch.ones(1, 64)
+
+
+def session(path):
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(path), {"pixels": torch.ones(1, 64).numpy()}
 
 
 def two(path):

@@ -86,8 +86,9 @@ def _by_type(asked: dict[str, Any]) -> Callable[[], Model]:
         return lambda: kinds[suffix](asked)
     if suffix == ".safetensors":
         raise Refusal("loader-needed", "safetensors files hold tensors alone")
-    what = "a folder" if os.path.isdir(path) else "a file ending in {}".format(suffix or "nothing")
-    raise Refusal("unknown-type", what)
+    if os.path.isdir(path):
+        raise Refusal("unknown-type", "a folder with no .onnx file, or with several")
+    raise Refusal("unknown-type", "a file ending in {}".format(suffix or "nothing"))
 
 
 def _import_library(path: str) -> None:
