@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from cml_action.model import behaviour
 from cml_action.model.faults import ModelFault, ModelSetupFault
 from cml_action.model.spec import Limits, TensorSpec
 from cml_action.model.worker import system
@@ -253,6 +254,32 @@ def test_scikit_learn_takes_a_table_by_its_columns(project: Path) -> None:
         assert worker.predict(rows, table=True)["output"].tolist() == ["setosa", "virginica"]
         assert worker.example(9)["input"].shape == (9, 4)
         assert "UserWarning" not in worker.tail
+
+
+@pytest.mark.parametrize(("name", "sample"), [("birds.joblib", "birds.csv"), ("by-name.joblib", "")])
+def test_a_pipeline_that_picks_columns_by_name_behaves_as_it_should(
+    project: Path, name: str, sample: str
+) -> None:
+    words = {"sample": project / sample} if sample else {}
+    with loaded(project, name, allow_pickle=True, **words) as worker:
+        found = behaviour.checks(
+            lambda given, batch: worker.predict(given, batch=batch), worker.example, None, None
+        )
+        assert {each.id: each.status for each in found} == {
+            "model/behaviour/same-output": "pass",
+            "model/behaviour/finite": "pass",
+            "model/behaviour/batch": "pass",
+        }
+        assert "UserWarning" not in worker.tail
+
+
+def test_a_pipeline_takes_its_columns_of_a_table_in_any_order(project: Path) -> None:
+    rows = {"island": ["x", "y"], "sex": ["f", "m"], "mass": [3000.0, 5000.0]}
+    table = {name: np.array(values) for name, values in rows.items()}
+    with loaded(project, "birds.joblib", allow_pickle=True, sample=project / "birds.csv") as worker:
+        assert worker.predict(table, table=True)["output"].tolist() == ["small", "large"]
+        with pytest.raises(ModelFault, match="it takes the columns mass, sex, of which the data lack mass"):
+            worker.predict({"sex": table["sex"]}, table=True)
 
 
 def test_a_skops_file_with_a_type_of_somebodys_is_not_made(project: Path) -> None:

@@ -21,9 +21,13 @@ PATIENT = Limits(load_s=120, request_s=60, total_s=240)
 
 _MAKE = """
 import os, pickle, sys
-import joblib, numpy as np, onnx, safetensors.torch, sklearn.datasets, sklearn.linear_model, skops.io, torch
+import joblib, numpy as np, onnx, pandas as pd, safetensors.torch, skops.io, torch
+import sklearn.datasets, sklearn.linear_model
 from onnx import TensorProto, helper, numpy_helper
 from onnx.external_data_helper import set_external_data
+from sklearn.compose import make_column_transformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 sys.path.insert(0, ".")
 torch.manual_seed(0)
@@ -86,6 +90,15 @@ skops.io.dump(flower, "iris.skops")
 joblib.dump(flower, "iris.joblib")
 pickle.dump(flower, open("iris.pkl", "wb"))
 frame.head(7).to_csv("sample.csv", index=False)
+
+draw = np.random.default_rng(0)
+birds = pd.DataFrame({"mass": draw.normal(4000, 500, 200), "sex": draw.choice(["f", "m"], 200)})
+kinds = np.where(birds.mass + 500 * (birds.sex == "m") > 4200, "large", "small")
+parts = make_column_transformer((OneHotEncoder(), ["sex"]), (StandardScaler(), ["mass"]))
+joblib.dump(make_pipeline(parts, sklearn.linear_model.LogisticRegression()).fit(birds, kinds), "birds.joblib")
+birds.head(8).to_csv("birds.csv", index=False)
+by_name = make_pipeline(make_column_transformer((StandardScaler(), list(frame))), flower)
+joblib.dump(by_name.fit(frame, names), "by-name.joblib")
 np.save("sample.npy", np.ones((3, 64), "float32"))
 
 import scaling

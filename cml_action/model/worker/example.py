@@ -61,8 +61,19 @@ class Inputs:
         """Return the same with a name for each: `input`, or `input_0`, … by position."""
         return _with_names(self.call(rows))
 
+    def written(self, rows: int) -> list[tuple[str, Any]]:
+        """Return the same as arrays: of a table with more than numbers in it one for each column."""
+        table = self._table()
+        if table is None or _is_matrix(table):
+            return self.named(rows)
+        (_, value), *_ = self.named(rows)
+        return [(str(name), value[name].to_numpy()) for name in value.columns]
+
     def from_named(self, values: dict[str, Any]) -> Call:
-        """Return the arguments of a call from arrays under those names."""
+        """Return the arguments of a call from arrays under the names of `written`."""
+        table = self._table()
+        if table is not None and not _is_matrix(table):
+            return self.from_table(list(values), list(values.values()))
         positional, named = self.call(1)
         places = _places(len(positional))
         missing = [name for name in (*places, *named) if name not in values]
@@ -72,23 +83,36 @@ class Inputs:
                 "bad-shape",
                 "it takes {}, and was given {}".format(", ".join((*places, *named)), ", ".join(values)),
             )
-        forms = {name: self._form(each) for name, each in _with_names((positional, named))}
-        ready = {name: arrays.as_form(value, forms[name]) for name, value in values.items()}
+        ready = {name: _like(each, values[name]) for name, each in _with_names((positional, named))}
         return self._on_device((tuple(ready[name] for name in places), {name: ready[name] for name in named}))
 
     def from_table(self, names: Sequence[str], columns: Sequence[Any]) -> Call:
         """Return the arguments of a call from the columns of a table."""
-        value = arrays.columns(names, columns, frame=bool(self._model.columns))
+        table = self._table()
+        wanted = self._model.columns or ([] if table is None else [str(name) for name in table.columns])
+        missing = [name for name in wanted if name not in names]
+        if missing:
+            raise Refusal(
+                "bad-shape",
+                "it takes the columns {}, of which the data lack {}".format(
+                    ", ".join(wanted), ", ".join(missing)
+                ),
+            )
+        if wanted:
+            names, columns = wanted, [columns[names.index(name)] for name in wanted]
+        value = arrays.columns(names, columns, frame=bool(wanted))
         positional, named = self.call(1) if not self._model.columns else ((None,), {})
         value = arrays.as_form(value, self._model.form)
         if len(positional) + len(named) != 1:
             raise Refusal("bad-shape", "a table is one input, and the model takes several")
         return self._on_device(((value,), {}) if positional else ((), dict.fromkeys(named, value)))
 
-    def _form(self, value: Any) -> str:
-        if arrays.is_tensor(value):
-            return "torch"
-        return "numpy" if hasattr(value, "shape") else "list"
+    def _table(self) -> Any:
+        """Return the one argument of a call where that is a DataFrame, else None."""
+        if not self.known:
+            return None
+        values = [value for _, value in self.named(1)]
+        return values[0] if len(values) == 1 and _is_table(values[0]) else None
 
     def _filled(self, rows: int) -> Call:
         if self._specs:
@@ -153,6 +177,25 @@ def _places(number: int) -> list[str]:
 def _with_names(call: Call) -> list[tuple[str, Any]]:
     positional, named = call
     return [*zip(_places(len(positional)), positional), *named.items()]
+
+
+def _is_table(value: Any) -> bool:
+    return hasattr(value, "iloc") and hasattr(value, "columns")
+
+
+def _is_matrix(table: Any) -> bool:
+    """Whether all columns of a DataFrame are numbers."""
+    return all(each.kind in "biuf" for each in table.dtypes)
+
+
+def _like(given: Any, value: Any) -> Any:
+    """Return an array in the form of the argument that was given in its place."""
+    if _is_table(given):
+        fits = arrays.shape_of(value)[1:] == [len(given.columns)]
+        return type(given)(value, columns=given.columns) if fits else value
+    if arrays.is_tensor(given):
+        return arrays.as_form(value, "torch")
+    return arrays.as_form(value, "numpy" if hasattr(given, "shape") else "list")
 
 
 def _is_known(spec: dict[str, Any]) -> bool:

@@ -61,7 +61,7 @@ class Worker:
         return {"environment": system.environment(self._device)}
 
     def example(self, asked: dict[str, Any]) -> dict[str, Any]:
-        arrays.write_all(asked["folder"], self.inputs.named(asked["batch"]))
+        arrays.write_all(asked["folder"], self.inputs.written(asked["batch"]))
         return {}
 
     def predict(self, asked: dict[str, Any]) -> dict[str, Any]:
