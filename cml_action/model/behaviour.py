@@ -126,7 +126,8 @@ def _noise(
 ) -> tuple[bool | None, str, dict[str, Any]]:
     chance = np.random.default_rng(0)
     rows = min(_NOISY_ROWS, *(len(each) for each in given.values()))
-    clean = {name: each[:rows] for name, each in given.items()}
+    alike = len({len(each) for each in given.values()}) == 1  # else they are no batch of rows
+    clean = {name: each[:rows] for name, each in given.items()} if alike else given
     noisy = {
         name: (each + noise * _spread(each) * chance.standard_normal(each.shape)).astype(each.dtype)
         if each.dtype.kind == "f"
@@ -138,7 +139,7 @@ def _noise(
     before, after = (_classes(predict(each, NOISY_BATCH)) for each in (clean, noisy))
     if before is None or after is None or len(before) != len(after):
         return None, "The model's output is no class.", {}
-    flips = int((before != after).sum())
+    rows, flips = len(before), int((before != after).sum())
     most = limit.value * rows if isinstance(limit, Share) else limit
     message = f"{flips} of {rows} predictions changed with noise of {noise:g} standard deviations."
     shown = {"value": flips / rows, "limit": most / rows, "unit": "share"}

@@ -147,7 +147,7 @@ def _latency_rows(found: Found, limits: Sequence[Limit]) -> list[_Row]:
             ratio = _ratio(timings, name)
         rows.append(
             (
-                f"latency {name}, batch 1",
+                f"latency {name}, batch {found.batch}",
                 Quantity(timings.quantile("candidate", name), "seconds"),
                 Quantity(timings.quantile("production", name), "seconds") if ratio != (None,) else None,
                 ratio,

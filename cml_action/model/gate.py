@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 
 from cml_action.errors import UsageError
@@ -80,6 +81,11 @@ class Found:
     metrics: tuple[Metric, ...] = ()
     slices: tuple[Slice, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def batch(self) -> int:
+        """Rows of the calls whose latency is measured: one, or those of a side that takes no other number."""
+        return next((each.batch for each in self.loaded.values() if each.batch), 1)
 
 
 def run(asked: Asked, log: Log) -> Found:
@@ -208,19 +214,22 @@ def _behave(asked: Asked, found: Found, candidate: Worker) -> None:
 
 def _measure(asked: Asked, found: Found, workers: dict[Side, Worker], log: Log) -> None:
     """Warm all sides up, then measure them in turns."""
-    warm = _each(workers, found, lambda worker: worker.warm_up())
+    rows = found.batch
+    warm = _each(workers, found, lambda worker: worker.warm_up(batch=rows))
     found.stable = all(each.stable for each in warm.values())
     call_s = max(each.median_s for each in warm.values())
     try:
-        found.timings = _latency(asked, workers, call_s, log)
+        found.timings = _latency(asked, workers, call_s, rows, log)
     except _ProductionFault as fault:
         found.checks.append(_broken("runs", fault.fault))
         del workers["production"]
-        found.timings = _latency(asked, workers, call_s, log)
+        found.timings = _latency(asked, workers, call_s, rows, log)
     found.memory = _each(workers, found, lambda worker: worker.memory())
 
 
-def _latency(asked: Asked, workers: Mapping[Side, Worker], call_s: float, log: Log) -> Timings:
+def _latency(
+    asked: Asked, workers: Mapping[Side, Worker], call_s: float, rows: int, log: Log
+) -> Timings:
     plan = latency.plan(call_s, len(workers))
     alone = "production" not in workers
     demands = [
@@ -228,7 +237,7 @@ def _latency(asked: Asked, workers: Mapping[Side, Worker], call_s: float, log: L
     ]
     with log.progress("Measuring latency", total=plan.looks[-1], unit="rounds") as bar:
         return latency.measure(
-            {side: _of(side, worker.time_block) for side, worker in workers.items()},
+            {side: _of(side, partial(worker.time_block, batch=rows)) for side, worker in workers.items()},
             plan,
             demands,
             seed=_SEED,
@@ -241,7 +250,8 @@ def _measure_batches(found: Found, workers: Mapping[Side, Worker]) -> None:
     timings = found.timings
     assert timings is not None  # noqa: S101 -- latency comes first
     call_s = max(timings.quantile(side, "p50") for side in timings.seconds)
-    for batch in _BATCHES if call_s < _TOO_SLOW_S else _BATCHES[:1]:
+    fixed = any(each.batch for each in found.loaded.values())
+    for batch in (found.batch,) if fixed else _BATCHES if call_s < _TOO_SLOW_S else _BATCHES[:1]:
         try:
             found.throughput.append(_throughput(workers, batch))
         except ModelFault as fault:  # noqa: PERF203 -- a model answers in between

@@ -42,6 +42,7 @@ class Loaded:
     :param size_bytes: of the file, or of all files of the folder.
     :param inputs: name, shape and dtype of each input that it will be called with.
     :param method: what is called: `forward`, `predict`, `run`, `__call__`.
+    :param batch: the rows of every call, where it takes no other number.
     """
 
     kind: str
@@ -50,6 +51,7 @@ class Loaded:
     size_bytes: int
     inputs: tuple[tuple[str, tuple[int, ...], str], ...]
     method: str
+    batch: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +160,7 @@ class Worker:
                     for name, shape, dtype in found["inputs"]
                 ),
                 method=text(found["method"]),
+                batch=None if found["batch"] is None else int(found["batch"]),
             )
 
     def warm_up(self, *, batch: int = 1, most_s: float = 5.0) -> WarmUp:
@@ -246,7 +249,7 @@ class Worker:
         """Call it on rows and return its outputs, joined along the first dimension.
 
         :param inputs: arrays of n rows by the inputs' names as `example` gives them; or columns.
-        :param batch: rows of one call; all at once where None.
+        :param batch: rows of one call; all at once where None, or as many as the model always takes.
         :param table: `inputs` are n values each, the columns of a table. A model that was fitted on named
             columns (scikit-learn) gets a DataFrame where pandas is installed; others a matrix of float32.
         :param seconds: the limit of time.

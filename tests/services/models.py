@@ -30,6 +30,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 sys.path.insert(0, ".")
+import loaders
+
 torch.manual_seed(0)
 net = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10)).eval()
 torch.jit.script(net).save("net.pt")
@@ -50,6 +52,11 @@ graph = helper.make_graph(
 )
 model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
 onnx.save(model, "net.onnx")
+for value in (*model.graph.input, *model.graph.output):
+    value.type.tensor_type.shape.dim[0].dim_value = 4
+onnx.save(model, "four.onnx")
+torch.export.save(torch.export.export(net, (torch.randn(4, 64),)), "four.pt2")
+torch.jit.script(loaders.Neighbours()).save("neighbours.pt")
 tensor, values = model.graph.initializer[0], model.graph.initializer[0].raw_data
 for folder, place in {
     "apart": "net.onnx.data", "up": "../apart/net.onnx.data", "whole": os.path.abspath("apart/net.onnx.data"),
@@ -151,6 +158,11 @@ def tensors(path):
     model = net()
     model.load_state_dict(safetensors.torch.load_file(path))
     return model, torch.ones(1, 64)
+
+
+class Neighbours(torch.nn.Module):
+    def forward(self, nodes, edges):
+        return nodes.index_add(0, edges[1], nodes[edges[0]])
 
 
 def session(path):

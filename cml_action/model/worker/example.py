@@ -18,7 +18,11 @@ Call = Tuple[Tuple[Any, ...], Dict[str, Any]]
 
 
 class Inputs:
-    """What a model is called with, for any number of rows."""
+    """What a model is called with, for any number of rows, or for the one that it takes.
+
+    :param fixed: the rows of every call, where the model's signature says so, or where what was given differs
+        in its first dimensions (a graph's nodes and edges): then it is no batch, and is given as it is.
+    """
 
     def __init__(self, model: Model, asked: dict[str, Any]) -> None:
         self._model = model
@@ -28,6 +32,8 @@ class Inputs:
         #: Whether anything says what the model takes.
         self.known = True
         self._made: dict[int, Call] = {}
+        firsts = [each["shape"][0] for each in model.signature if each["shape"]]
+        self.fixed: int | None = firsts[0] if firsts and all(firsts) else None
         if asked["inputs"]:
             self._specs = asked["inputs"]
         elif asked["sample"]:
@@ -38,6 +44,14 @@ class Inputs:
             self._specs = [{**each, "range": None} for each in model.signature]
         else:
             self.known = False
+        given = [each["shape"][0] for each in asked["inputs"]] or [
+            arrays.count(each) for _, each in _with_names(self._given) if arrays.is_rows(each)
+        ]
+        self._whole = len(set(given)) > 1
+        if self._whole:
+            self.fixed = given[0]
+        elif asked["inputs"]:
+            self._specs = [{**each, "shape": [0, *each["shape"][1:]]} for each in self._specs]
         if model.kind == "onnx":
             self._name_all()
 
@@ -50,9 +64,10 @@ class Inputs:
         self._given = ((), {**dict(zip(names, positional)), **named})
 
     def call(self, rows: int) -> Call:
-        """Return the arguments of a call with so many rows, made once."""
+        """Return the arguments of a call with so many rows, or with those that it always has; made once."""
         if not self.known:
             raise Refusal("no-input")
+        rows = self.fixed or rows
         if rows not in self._made:
             self._made[rows] = self._on_device(self._filled(rows))
         return self._made[rows]
@@ -119,7 +134,10 @@ class Inputs:
             form = self._model.form
             if form == "numpy" and arrays.numpy() is None:
                 form = "list"
-            made = [(each["name"], self._framed(arrays.made(each, form, rows))) for each in self._specs]
+            made = [
+                (each["name"], self._framed(arrays.made(each, form, each["shape"][0] or rows)))
+                for each in self._specs
+            ]
             return tuple(each for name, each in made if not name), {name: each for name, each in made if name}
         positional, named = self._given
         return (
@@ -137,7 +155,9 @@ class Inputs:
         return pd.DataFrame(value, columns=columns)
 
     def _rows(self, value: Any, rows: int) -> Any:
-        return arrays.take(value, 0, rows) if arrays.is_rows(value) and arrays.count(value) else value
+        if self._whole or not arrays.is_rows(value) or not arrays.count(value):
+            return value
+        return arrays.take(value, 0, rows)
 
     def _on_device(self, call: Call) -> Call:
         if self._device == "cpu":
@@ -168,6 +188,16 @@ def part(call: Call, start: int, rows: int) -> Call:
             for name, each in named.items()
         },
     )
+
+
+def first(outputs: list[tuple[str, Any]], rows: int, of: int) -> list[tuple[str, Any]]:
+    """Return the first rows of those outputs that have a row for each of the input's."""
+    if rows == of:
+        return outputs
+    return [
+        (name, arrays.take(each, 0, rows) if arrays.is_rows(each) and arrays.count(each) == of else each)
+        for name, each in outputs
+    ]
 
 
 def _places(number: int) -> list[str]:

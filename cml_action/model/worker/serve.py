@@ -38,6 +38,7 @@ class Worker:
             "seconds": self._model.seconds,
             "parameters": self._model.parameters,
             "method": self._model.method,
+            "batch": self._inputs.fixed,
             "inputs": [[name, arrays.shape_of(each), arrays.dtype_of(each)] for name, each in named],
         }
 
@@ -72,14 +73,16 @@ class Worker:
             call = self.inputs.from_table(order, values)
         else:
             call = self.inputs.from_named(dict(zip(order, values)))
-        total = example.rows_of(call)
-        step = asked["batch"] or max(1, total)
+        total, fixed = example.rows_of(call), self.inputs.fixed
+        step = fixed or min(asked["batch"] or total, total) or 1
         parts: list[Any] = []
         with self._calling():
             for start in range(0, max(1, total), step):
-                whole = step >= total
-                given, named = call if whole else example.part(call, start, min(step, total - start))
-                parts.append(self._outputs(self.model.call(*given, **named)))
+                rows = min(step, total - start)
+                size = fixed or rows  # of a fixed batch, the last is filled with rows from the beginning
+                given, named = call if size == total else example.part(call, start, size)
+                found = self._outputs(self.model.call(*given, **named))
+                parts.append(example.first(found, rows, size))
         names = [name for name, _ in parts[0]]
         joined = [arrays.joined([part[at][1] for part in parts]) for at in range(len(names))]
         arrays.write_all(asked["results"], list(zip(names, joined)))
