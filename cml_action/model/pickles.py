@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PICKLES = frozenset({".pkl", ".pickle", ".joblib"})
 TORCH = frozenset({".pt", ".pth", ".pt2", ".ckpt", ".bin", ".ts", ".torchscript"})
+_JOBLIB = "joblib.numpy_pickle"
 #: How joblib's compressed files begin (its `numpy_pickle_utils`), and what opens them.
 _OPENERS: dict[bytes, Any] = {
     b"\x1f\x8b": gzip.open,
@@ -46,25 +47,29 @@ class PickleError(Exception):
         self.said = said
 
 
-def search(path: Path, *, allow_pickle: bool) -> None:
+def search(path: Path, *, allow_pickle: bool) -> bool:
     """Search a model's file where it is or holds a pickle; other files are not opened.
 
+    :return: whether it is to be loaded by joblib, as which it was read: whatever its name, joblib wrote it.
     :raises PickleError: a dangerous call, or one that cannot be searched and would be run.
     """
     suffix = path.suffix.lower()
     if not path.is_file() or suffix not in PICKLES | TORCH or (suffix in PICKLES and not allow_pickle):
-        return
+        return False
+    found: list[Any] = []
+    said, whole, by_joblib = "it does not end as a pickle does, or is none", False, suffix == ".joblib"
     with _quiet():
         try:
-            if suffix == ".joblib":
-                found, whole = _classified(_joblib_names(path)), True
-            else:
+            if not by_joblib:
                 found, whole = _scanned(path)
+                # joblib's arrays lie in the midst of the pickle, where its own reader alone can follow; of what it
+                # compressed nothing is to be seen.
+                plain = whole and found and not any(each.module == _JOBLIB for each in found)
+                by_joblib = suffix in PICKLES and not plain
+            if by_joblib:
+                found, whole = [*found, *_classified(_joblib_names(path))], True
         except Exception as error:  # noqa: BLE001 -- a file made to break the search
-            found, whole = [], False
-            said = f"{type(error).__name__}: {error}"
-        else:
-            said = "it does not end as a pickle does, or is none"
+            whole, said = False, f"{type(error).__name__}: {error}"
     dangerous = sorted(f"{each.module}.{each.name}" for each in found if each.safety.value == "dangerous")
     if dangerous:
         raise PickleError("dangerous", ", ".join(dangerous[:_MOST_NAMED]))
@@ -72,6 +77,7 @@ def search(path: Path, *, allow_pickle: bool) -> None:
     # An archive may hold no pickle at all (`.pt2`); a file that is one names at least the model's class.
     if allow_pickle and not (whole and (found or zipfile.is_zipfile(path))):
         raise PickleError("unscannable", said)
+    return by_joblib
 
 
 def _scanned(path: Path) -> tuple[list[Any], bool]:
@@ -146,7 +152,7 @@ class _Dry(_InPython):  # type: ignore[misc]
             import numpy as np
 
             return np.dtype
-        if (module, name) == ("joblib.numpy_pickle", "NumpyArrayWrapper"):
+        if (module, name) == (_JOBLIB, "NumpyArrayWrapper"):
             return _ArrayStub
         return _Stub
 

@@ -129,7 +129,7 @@ class Worker:
             raise self._pipe.stop(faults.fault("missing", "", self._pipe.known))
         size = size_bytes(spec.path)
         try:
-            pickles.search(spec.path, allow_pickle=spec.allow_pickle)
+            by_joblib = pickles.search(spec.path, allow_pickle=spec.allow_pickle)
             onnxfile.search(spec.path, loader=bool(spec.loader))
         except (pickles.PickleError, onnxfile.WeightsError) as error:
             raise self._pipe.stop(faults.fault(error.code, error.said, self._pipe.known)) from None
@@ -147,6 +147,7 @@ class Worker:
             device=spec.device,
             threads=spec.threads,
             allow_pickle=spec.allow_pickle,
+            joblib=by_joblib,
             trusted=list(spec.trusted),
         )
         with self._pipe.believed():
@@ -251,7 +252,8 @@ class Worker:
         :param inputs: arrays of n rows by the inputs' names as `example` gives them; or columns.
         :param batch: rows of one call; all at once where None, or as many as the model always takes.
         :param table: `inputs` are n values each, the columns of a table. A model that was fitted on named
-            columns (scikit-learn) gets a DataFrame where pandas is installed; others a matrix of float32.
+            columns (scikit-learn) gets a DataFrame where pandas is installed; others a matrix of the type of
+            their input.
         :param seconds: the limit of time.
         :return: arrays by name: `output`, `output_0`, …, or the keys of what it returns.
         """

@@ -171,15 +171,23 @@ def test_an_exported_program_names_its_input_itself(project: Path, net: Worker) 
         assert len(worker.time_block(3, batch=2)) == 3
 
 
+def test_an_exported_program_gets_its_keyword_arguments_by_name(project: Path) -> None:
+    with loaded(project, "masked.pt2") as worker:
+        rows = worker.example(1)
+        assert set(rows) == {"input", "mask"}
+        np.testing.assert_allclose(worker.predict(rows)["output"], rows["input"] * rows["mask"])
+
+
 @pytest.mark.parametrize(
     ("name", "loader"),
     [
         ("weights.pt", "loaders:weights"),
         ("last.ckpt", "loaders:lightning"),
         ("net.safetensors", "loaders:tensors"),
+        ("four.pt2", "loaders:exported"),
     ],
 )
-def test_weights_are_loaded_by_a_loader_that_gives_an_example(
+def test_a_loader_gives_the_model_and_an_example_of_its_input(
     project: Path, net: Worker, name: str, loader: str
 ) -> None:
     with loaded(project, name, loader=loader) as worker:
@@ -219,7 +227,9 @@ def test_what_is_no_program_or_a_pickle_is_not_loaded_unasked(project: Path, nam
     assert caught.value.fix
 
 
-@pytest.mark.parametrize("name", ["whole.pth", "iris.pkl", "iris.joblib"])
+@pytest.mark.parametrize(
+    "name", ["whole.pth", "iris.pkl", "iris.joblib", "plain-joblib.pkl", "small-joblib.pickle"]
+)
 def test_a_harmless_pickle_is_loaded_where_it_is_allowed(project: Path, name: str) -> None:
     inputs = PIXELS if name == "whole.pth" else ()
     with loaded(project, name, allow_pickle=True, inputs=inputs) as worker:
@@ -227,7 +237,7 @@ def test_a_harmless_pickle_is_loaded_where_it_is_allowed(project: Path, name: st
 
 
 @pytest.mark.parametrize("allowed", [True, False])
-@pytest.mark.parametrize("name", ["evil.pkl", "evil.joblib", "evil.pt"])
+@pytest.mark.parametrize("name", ["evil.pkl", "evil.joblib", "evil.pt", "evil-joblib.pkl", "evil-small.pkl"])
 def test_a_pickle_that_calls_the_shell_never_runs(project: Path, name: str, *, allowed: bool) -> None:
     with pytest.raises(ModelFault) as caught, loaded(project, name, allow_pickle=allowed):
         pass
@@ -245,6 +255,18 @@ def test_onnx_says_what_it_takes_and_gives_its_outputs_names(project: Path) -> N
         assert found.inputs == (("pixels", (1, 64), "float32"),)
         assert len(worker.time_block(3, batch=7)) == 3
         assert worker.predict({"pixels": np.ones((5, 64), "float32")}, batch=2)["scores"].shape == (5, 32)
+
+
+@pytest.mark.parametrize("sample", ["rows.json", "rows.csv", ""])
+@pytest.mark.parametrize(("name", "dtype"), [("double.onnx", "float64"), ("whole.onnx", "int64")])
+def test_numbers_become_the_type_that_an_onnx_model_takes(
+    project: Path, name: str, dtype: str, sample: str
+) -> None:
+    with loaded(project, name, sample=project / sample if sample else None) as worker:
+        assert len(worker.time_block(2)) == 2
+        table = {name: np.array(values) for name, values in {"a": [1.0, 4], "b": [2, 5], "c": [3, 6]}.items()}
+        found = worker.predict(table, table=True)["sums"]
+        assert (found.dtype, found.tolist()) == (np.dtype(dtype), [[2, 4, 6], [8, 10, 12]])
 
 
 def test_scikit_learn_takes_a_table_by_its_columns(project: Path) -> None:

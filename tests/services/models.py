@@ -37,6 +37,8 @@ net = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Lin
 torch.jit.script(net).save("net.pt")
 program = torch.export.export(net, (torch.randn(2, 64),), dynamic_shapes=({0: torch.export.Dim("batch")},))
 torch.export.save(program, "net.pt2")
+program = torch.export.export(loaders.Masked(), (torch.ones(1, 64),), {"mask": torch.ones(1, 64)})
+torch.export.save(program, "masked.pt2")
 torch.save(net.state_dict(), "weights.pt")
 torch.save({"state_dict": net.state_dict(), "pytorch-lightning_version": "2.5.0", "epoch": 3}, "last.ckpt")
 torch.save(net, "whole.pth")
@@ -52,6 +54,13 @@ graph = helper.make_graph(
 )
 model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
 onnx.save(model, "net.onnx")
+for name, dtype in {"double": TensorProto.DOUBLE, "whole": TensorProto.INT64}.items():
+    rows, sums = (helper.make_tensor_value_info(each, dtype, ["batch", 3]) for each in ("rows", "sums"))
+    graph = helper.make_graph([helper.make_node("Add", ["rows", "rows"], ["sums"])], name, [rows], [sums])
+    other = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(other, name + ".onnx")
+open("rows.json", "w").write("[[1, 2, 3], [4, 5, 6]]")
+open("rows.csv", "w").write("a,b,c\\n1,2,3\\n4,5,6\\n")
 for value in (*model.graph.input, *model.graph.output):
     value.type.tensor_type.shape.dim[0].dim_value = 4
 onnx.save(model, "four.onnx")
@@ -96,6 +105,8 @@ flower = sklearn.linear_model.LogisticRegression(max_iter=500).fit(frame, names)
 skops.io.dump(flower, "iris.skops")
 joblib.dump(flower, "iris.joblib")
 pickle.dump(flower, open("iris.pkl", "wb"))
+joblib.dump(flower, "plain-joblib.pkl")
+joblib.dump(flower, "small-joblib.pickle", compress=3)
 frame.head(7).to_csv("sample.csv", index=False)
 
 draw = np.random.default_rng(0)
@@ -120,6 +131,8 @@ class Evil:
 
 pickle.dump(Evil(), open("evil.pkl", "wb"))
 joblib.dump([np.ones(9), Evil()], "evil.joblib")
+joblib.dump([np.ones(9), Evil()], "evil-joblib.pkl")
+joblib.dump([np.ones(9), Evil()], "evil-small.pkl", compress=3)
 torch.save({"weights": Evil()}, "evil.pt")
 """
 
@@ -160,6 +173,11 @@ def tensors(path):
     return model, torch.ones(1, 64)
 
 
+class Masked(torch.nn.Module):
+    def forward(self, rows, *, mask):
+        return rows * mask
+
+
 class Neighbours(torch.nn.Module):
     def forward(self, nodes, edges):
         return nodes.index_add(0, edges[1], nodes[edges[0]])
@@ -169,6 +187,10 @@ def session(path):
     import onnxruntime
 
     return onnxruntime.InferenceSession(path), {"pixels": torch.ones(1, 64).numpy()}
+
+
+def exported(path):
+    return torch.export.load(path).module(), (torch.ones(4, 64),)
 
 
 def two(path):

@@ -274,8 +274,15 @@ def _nested(flat: list[Any], shape: Sequence[int]) -> Any:
     return [_nested(flat[at * step : (at + 1) * step], shape[1:]) for at in range(shape[0])]
 
 
-def columns(names: Sequence[str], values: Sequence[Any], *, frame: bool) -> Any:
-    """Return the columns of a table as a DataFrame, or as a matrix of float32."""
+def as_type(value: Any, dtype: str) -> Any:
+    """Return numbers (NumPy's) as a type; as float32 where it is none of numbers, or would cut them."""
+    turned = value.astype(dtype if dtype in _LETTERS else "float32")
+    exact = turned.dtype.kind == "f" or bool((turned == value).all())
+    return turned if exact else value.astype("float32")
+
+
+def columns(names: Sequence[str], values: Sequence[Any], *, frame: bool, dtype: str = "float32") -> Any:
+    """Return the columns of a table as a DataFrame, or as a matrix of numbers of a type."""
     if frame:
         import pandas as pd
 
@@ -286,4 +293,4 @@ def columns(names: Sequence[str], values: Sequence[Any], *, frame: bool) -> Any:
     for name, column in zip(names, values):
         if np.asarray(column).dtype.kind not in "biuf":
             raise Refusal("bad-shape", f"the column {name} holds no numbers")
-    return np.column_stack([np.asarray(each, dtype="float32") for each in values])
+    return as_type(np.column_stack([np.asarray(each) for each in values]), dtype)

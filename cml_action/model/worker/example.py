@@ -115,11 +115,12 @@ class Inputs:
             )
         if wanted:
             names, columns = wanted, [columns[names.index(name)] for name in wanted]
-        value = arrays.columns(names, columns, frame=bool(wanted))
         positional, named = self.call(1) if not self._model.columns else ((None,), {})
-        value = arrays.as_form(value, self._model.form)
         if len(positional) + len(named) != 1:
             raise Refusal("bad-shape", "a table is one input, and the model takes several")
+        dtype = arrays.dtype_of((*positional, *named.values())[0])
+        value = arrays.columns(names, columns, frame=bool(wanted), dtype=dtype)
+        value = arrays.as_form(value, self._model.form)
         return self._on_device(((value,), {}) if positional else ((), dict.fromkeys(named, value)))
 
     def _table(self) -> Any:
@@ -255,7 +256,7 @@ def _sample(path: str, model: Model) -> Any:
             return {name: arrays.as_form(found[name], form) for name in found.files}
     if suffix == ".json":
         with open(path, encoding="utf-8") as file:
-            return _from_json(json.load(file), form)
+            return _from_json(json.load(file), form, model)
     if suffix == ".csv":
         return _from_csv(path, model, form)
     if suffix in (".pt", ".pth"):
@@ -271,17 +272,24 @@ def _sample(path: str, model: Model) -> Any:
     raise Refusal("bad-sample", "its type {} is not known".format(suffix or "(none)"))
 
 
-def _from_json(found: Any, form: str) -> Any:
+def _from_json(found: Any, form: str, model: Model, name: str = "") -> Any:
     if isinstance(found, dict):
-        return {name: _from_json(value, form) for name, value in found.items()}
+        return {name: _from_json(value, form, model, name) for name, value in found.items()}
     if form == "list":
         return found
     import numpy as np
 
     value = np.asarray(found)
-    if value.dtype == np.float64:  # JSON knows one kind of number, models mostly this one
-        value = value.astype("float32")
+    dtype = _dtype(model, name)
+    if value.dtype.kind in "biuf" and (dtype or value.dtype == np.float64):  # JSON knows one kind of number
+        value = arrays.as_type(value, dtype)
     return arrays.as_form(value, form)
+
+
+def _dtype(model: Model, name: str = "") -> str:
+    """Return the type that the signature gives an input, of that name or the only one; nothing elsewhere."""
+    specs = [each for each in model.signature if each["name"] == name] or model.signature
+    return str(specs[0]["dtype"]) if len(specs) == 1 else ""
 
 
 def _from_csv(path: str, model: Model, form: str) -> Any:
@@ -292,7 +300,8 @@ def _from_csv(path: str, model: Model, form: str) -> Any:
     values = [_numbers(column) for column in zip(*rows)]
     if model.columns:
         header, values = list(model.columns), [values[header.index(name)] for name in model.columns]
-    return arrays.as_form(arrays.columns(header, values, frame=bool(model.columns)), form)
+    table = arrays.columns(header, values, frame=bool(model.columns), dtype=_dtype(model))
+    return arrays.as_form(table, form)
 
 
 def _numbers(column: Sequence[str]) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import pickle
@@ -51,7 +52,7 @@ def load(asked: dict[str, Any]) -> tuple[Model, Memory]:
         function(asked["loader"], "loader-missing")
     else:
         make = _by_type(asked)
-        attempt("unreadable", _import_library, path)
+        attempt("unreadable", _import_library, asked)
     # Before the baseline: to count them, the file is read a second time.
     parameters = attempt("unreadable", _onnx_parameters, path) if path.endswith(".onnx") else None
     _set_threads(asked["threads"])
@@ -91,10 +92,11 @@ def _by_type(asked: dict[str, Any]) -> Callable[[], Model]:
     raise Refusal("unknown-type", "a file ending in {}".format(suffix or "nothing"))
 
 
-def _import_library(path: str) -> None:
-    suffix = os.path.splitext(path)[1].lower()
-    names = {".onnx": ("onnxruntime",), ".skops": ("sklearn", "skops.io"), ".joblib": ("joblib",)}
-    for name in names.get(suffix, ("torch",) if suffix in _TORCH else ()):
+def _import_library(asked: dict[str, Any]) -> None:
+    suffix = os.path.splitext(asked["path"])[1].lower()
+    names = {".onnx": ("onnxruntime",), ".skops": ("sklearn", "skops.io")}
+    library = ("joblib",) if asked["joblib"] else names.get(suffix, ("torch",) if suffix in _TORCH else ())
+    for name in library:
         importlib.import_module(name)
 
 
@@ -148,13 +150,17 @@ def _wrapped(found: Any, asked: dict[str, Any]) -> Model:
 
 
 def _module(kind: str, module: Any, asked: dict[str, Any]) -> Model:
-    if (
-        kind != "torch-export"
-    ):  # an exported program was fixed in its mode, and on its device, when it was made
-        module = attempt("loader-raised", module.eval().to, asked["device"])
+    if kind != "torch-export":  # which was fixed in its mode, and on its device, when it was made
+        module = attempt("loader-raised", _settled, module, asked["device"])
     model = Model(kind, module, module, "forward", "torch")
     model.parameters = sum(each.numel() for each in module.parameters())
     return model
+
+
+def _settled(module: Any, device: str) -> Any:
+    with contextlib.suppress(NotImplementedError):  # of an exported program's module, which a loader returns
+        module.eval()
+    return module.to(device)
 
 
 def _torch(asked: dict[str, Any]) -> Model:
@@ -221,14 +227,20 @@ def _exported(torch: Any, path: str, device: str) -> Model:
 
 
 def _exported_inputs(program: Any) -> list[dict[str, Any]]:
-    """Read the inputs off the graph's placeholders; a dimension that is a symbol is open (0)."""
-    wanted = set(program.graph_signature.user_inputs)
+    """Read the inputs off the graph's placeholders; a dimension that is a symbol is open (0).
+
+    The graph has them in one line; which of them are given by name, the example that it was made with tells.
+    """
+    wanted = list(program.graph_signature.user_inputs)
+    example = program.example_inputs
+    names = [*("" for _ in example[0]), *example[1]] if example and isinstance(example[-1], dict) else []
     found = []
     for node in program.graph.nodes:
         value = node.meta.get("val")
         if node.op == "placeholder" and node.name in wanted and hasattr(value, "shape"):
+            name = names[wanted.index(node.name)] if len(names) == len(wanted) else ""
             shape = [each if isinstance(each, int) else 0 for each in value.shape]
-            found.append({"name": "", "shape": shape, "dtype": str(value.dtype).replace("torch.", "")})
+            found.append({"name": name, "shape": shape, "dtype": str(value.dtype).replace("torch.", "")})
     return found
 
 
@@ -290,7 +302,7 @@ def _skops(asked: dict[str, Any]) -> Model:
 
 def _pickle(asked: dict[str, Any]) -> Model:
     path = asked["path"]
-    if path.endswith(".joblib"):
+    if asked["joblib"]:  # as the search read it: the other reader would take an array's bytes for a program
         import joblib
 
         return _wrapped(attempt("unreadable", joblib.load, path), asked)
