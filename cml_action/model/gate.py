@@ -227,9 +227,7 @@ def _measure(asked: Asked, found: Found, workers: dict[Side, Worker], log: Log) 
     found.memory = _each(workers, found, lambda worker: worker.memory())
 
 
-def _latency(
-    asked: Asked, workers: Mapping[Side, Worker], call_s: float, rows: int, log: Log
-) -> Timings:
+def _latency(asked: Asked, workers: Mapping[Side, Worker], call_s: float, rows: int, log: Log) -> Timings:
     plan = latency.plan(call_s, len(workers))
     alone = "production" not in workers
     demands = [
