@@ -29,6 +29,24 @@ def toplevel(folder: Path) -> Path | None:
     return Path(found) if found else None
 
 
+def needed_toplevel(folder: Path) -> Path:
+    """Return the same where nothing can be done without.
+
+    :raises UsageError: there is none, or Git does not read it.
+    """
+    done = _run(folder, "rev-parse", "--show-toplevel")
+    if done.returncode == 0:
+        return Path(done.stdout.decode(errors="replace").strip())
+    if b"safe.directory" in done.stderr:
+        raise UsageError(
+            f"{folder} belongs to another user, and Git does not read it.",
+            f"If you trust it: `{_last_line(done.stderr)}`.",
+        )
+    raise UsageError(
+        f"{folder} is no Git repository.", "Is there an `actions/checkout` step before this one?"
+    )
+
+
 def trust(folder: Path, environ: Mapping[str, str], log: Log) -> None:
     """Have Git read the repository of a job that belongs to another user, as in a job with `container:`.
 

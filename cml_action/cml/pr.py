@@ -34,11 +34,7 @@ def create(asked: Asked, environ: Mapping[str, str], log: Log) -> str:
 
     where = find(asked, environ)
     repo = where.connect()
-    root = git.toplevel(where.folder)
-    if root is None:
-        raise UsageError(
-            f"{where.folder} is no Git repository.", "Is there an `actions/checkout` step before this one?"
-        )
+    root = git.needed_toplevel(where.folder)
     base = asked.text("target-branch") or where.branch
     if not asked.text("target-branch") and is_own_branch(base):
         log.notice(f"`{base}` is the branch of such a pull request itself: nothing to do.")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from cml_action import git
 from cml_action.cml.where import find
-from cml_action.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,10 +26,7 @@ def prepare(asked: Asked, environ: Mapping[str, str], log: Log) -> str:
     if not where.lacks_secrets:
         where.connect()
     folder = where.folder
-    if git.toplevel(folder) is None:
-        raise UsageError(
-            f"{folder} is no Git repository.", "Is there an `actions/checkout` step before this one?"
-        )
+    git.needed_toplevel(folder)
     git.configure(folder, "user.name", asked.text("user-name"))
     git.configure(folder, "user.email", asked.text("user-email"))
     git.configure(folder, "remote.origin.url", f"{where.server_url}/{where.repository}.git")

@@ -78,6 +78,8 @@ def test_on_a_laptop_gits_own_check_stays_as_it_is(
     done = step.cml_here("pr", "create", "*.txt", HOME=str(home), GITHUB_ACTIONS="", **ANOTHERS)
 
     assert done.code == 2
+    assert f"{step.folder} belongs to another user, and Git does not read it." in done.said
+    assert f"If you trust it: `git config --global --add safe.directory {step.folder}`." in done.said
     assert not (home / ".gitconfig").exists()
 
 
