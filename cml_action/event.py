@@ -120,14 +120,14 @@ def base_name(event: Event) -> str:
     return name.removeprefix("refs/heads/")
 
 
+def head_commit(event: Event) -> str:
+    """Return the commit of `head_name` that the run began at; `workflow_run` works on the default branch."""
+    return _text(event, "pull_request", "head", "sha") or event.sha
+
+
 def head_name(event: Event) -> str:
     """Return the branch that the run works on: a pull request's own; `refs/tags/…` where it is a tag."""
     return _text(event, "pull_request", "head", "ref") or event.ref.removeprefix("refs/heads/")
-
-
-def head_commit(event: Event) -> str:
-    """Return the commit of that branch that the run began at; `workflow_run` works on the default branch."""
-    return _text(event, "pull_request", "head", "sha") or event.sha
 
 
 def is_fork(event: Event) -> bool:
