@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 
@@ -16,6 +16,7 @@ from cml_action.report import Check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -56,6 +57,7 @@ class Asked:
 
     :param specs: the candidate, and production where there is one.
     :param name: what the candidate is called; `tests`: the user's own, a path, empty where there are none.
+    :param theirs: the user's own Python, which runs the tests; the one that the model runs in where None.
     """
 
     specs: Mapping[Side, ModelSpec]
@@ -65,6 +67,7 @@ class Asked:
     data: Labelled | None
     name: str
     tests: str = ""
+    theirs: Path | None = None
     time_limits: Limits = field(default_factory=Limits)
 
 
@@ -116,9 +119,10 @@ def run(asked: Asked, log: Log) -> Found:
 
 
 def _test(asked: Asked) -> list[Check]:
+    place = replace(asked.place, python=asked.theirs or asked.place.python)
     try:
         results = suite.run_tests(
-            asked.tests, asked.specs["candidate"].path, asked.name, asked.place, asked.time_limits
+            asked.tests, asked.specs["candidate"].path, asked.name, place, asked.time_limits
         )
     except ModelSetupFault:
         raise

@@ -62,7 +62,7 @@ def search(path: Path, *, allow_pickle: bool) -> bool:
         try:
             if not by_joblib:
                 found, whole = _scanned(path)
-                # joblib's arrays lie in the midst of the pickle, where its own reader alone can follow; of
+                # joblib's arrays lie in the midst of the pickle, where only its own reader can follow; and of
                 # what it compressed nothing is to be seen.
                 plain = whole and found and not any(each.module == _JOBLIB for each in found)
                 by_joblib = suffix in PICKLES and not plain

@@ -51,15 +51,20 @@ def find(asked: str, environ_path: str, project: Path) -> Path:
     )
 
 
-def with_library(interpreters: Sequence[Path], model: Path) -> Path | None:
-    """Return the first interpreter that has what loads a model of this type, if it needs anything."""
-    module = LIBRARIES.get(main_file(model).suffix.lower(), ("", ""))[0]
-    return next((each for each in interpreters if not module or has_module(each, module)), None)
+def with_libraries(interpreters: Sequence[Path], models: Sequence[Path]) -> Path | None:
+    """Return the first interpreter that has what loads models of these types, if they need anything."""
+    modules = [module for module, _ in _needs(models)]
+    return next((each for each in interpreters if all(has_module(each, module) for module in modules)), None)
 
 
-def family(model: Path) -> str:
-    """Return the family of packages that loads a model of this type; empty where it needs none."""
-    return LIBRARIES.get(main_file(model).suffix.lower(), ("", ""))[1]
+def families(models: Sequence[Path]) -> tuple[str, ...]:
+    """Return the families of packages that load models of these types."""
+    return tuple(family for _, family in _needs(models))
+
+
+def _needs(models: Sequence[Path]) -> list[tuple[str, str]]:
+    suffixes = (main_file(each).suffix.lower() for each in models)
+    return sorted({LIBRARIES[each] for each in suffixes if each in LIBRARIES})
 
 
 def has_module(python: Path, module: str) -> bool:

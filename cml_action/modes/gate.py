@@ -24,6 +24,8 @@ from cml_action.publish.outputs import write
 from cml_action.report import Check, Code, Report, Text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cml_action.job import Job
     from cml_action.model.demanded import Demanded
     from cml_action.model.gate import Found
@@ -57,7 +59,7 @@ def run(job: Job) -> Report:
     digests = {side: digest(path) for side, path in paths.items()}
     theirs = python.find(job.inputs.python, os.environ.get("PATH", ""), job.project)
     place = Place(
-        python=_with_library(job, theirs, paths["candidate"]),
+        python=_python(job, policy, theirs, tuple(paths.values())),
         project=job.project,
         private=job.private,
         environ=os.environ,
@@ -71,6 +73,7 @@ def run(job: Job) -> Report:
             data=data,
             name=candidate.name,
             tests=policy.tests or "" if policy else "",
+            theirs=theirs,
             time_limits=limits(policy),
         ),
         job.log,
@@ -102,19 +105,25 @@ def run(job: Job) -> Report:
     return report + kept
 
 
-def _with_library(job: Job, theirs: Path, model: Path) -> Path:
-    """Return an interpreter that has what the model's type needs: theirs where it can be.
+def _python(job: Job, policy: ModelPolicy | None, theirs: Path, models: Sequence[Path]) -> Path:
+    """Return the interpreter that the models are run in: theirs where it can be.
 
-    In a step of the Action, what theirs lacks is installed privately, beside what the step itself needs.
+    Another one stands in where theirs lacks what the models' types need; not where it was named, or runs code
+    of theirs, which may need more. In a step of the Action, what is lacking is installed privately, beside
+    what the step itself needs.
 
     :raises OutsideError: that could not be done.
     """
-    found = python.with_library((theirs, Path(sys.executable)), model)
+    code = job.inputs.model_loader or (policy and (policy.loader or policy.evaluate))
+    if job.inputs.python or code:
+        return theirs
+    found = python.with_libraries((theirs, Path(sys.executable)), models)
     if found or not job.log.runner:
         return found or theirs
-    job.log.line(f"{theirs} lacks what {model.name} needs: it is installed privately.")
+    names = " and ".join(dict.fromkeys(each.name for each in models))
+    job.log.line(f"{theirs} lacks what {names} needs: it is installed privately.")
     lists = Path(cml_action.__file__).parents[1] / "requirements"
-    return ensure(("base", python.family(model)), lists, os.environ, job.log)
+    return ensure(("base", *python.families(models)), lists, os.environ, job.log)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from cml_action.model.digest import digest
 from cml_action.model.verdict import read
 from tests.services.projects import Project, new_project, run, write
 from tests.services.runner import run_step
-from tests.services.user_python import user_python
+from tests.services.user_python import bare_python, user_python
 
 if TYPE_CHECKING:
     from tests.services.runner import Step
@@ -225,6 +225,35 @@ def test_production_that_is_broken_is_not_the_candidates_fault(project: Path) ->
     assert (found["model/production/loads"], found["model/latency-p50/max-ratio"]) == ("error", "error")
     assert found["model/loads"] == "pass"
     assert "set `baseline: none` to gate without it" in step.report
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ({"python": str(bare_python())}, "needs the module "),
+        ({"python": "", "model_loader": "where:load"}, "The loader `where:load` failed: "),
+    ],
+)
+def test_the_interpreter_that_was_named_or_that_a_loader_needs_is_not_replaced(
+    project: Path, monkeypatch: pytest.MonkeyPatch, inputs: dict[str, str], words: str
+) -> None:
+    monkeypatch.setenv("PATH", f"{bare_python().parent}:{os.environ['PATH']}")
+    write(project, {"where.py": "import sys\ndef load(path): raise OSError(sys.executable)\n"})
+    step = gate(project, **inputs)
+    said = step.log + (step.report if step.code == 1 else "")
+    assert words in said
+    assert str(bare_python()) in said
+
+
+def test_tests_run_in_the_users_python_where_the_model_cannot(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{bare_python().parent}:{os.environ['PATH']}")
+    policy = "{path: good.skops, input: {shape: [1, 64], dtype: float32}, tests: tests/performance}"
+    write(project, {"cml.yaml": f"model: {policy}\n"})
+    step = gate(project, python="")
+    assert step.code == 2
+    assert f"need pytest, which is not installed in `{bare_python()}`" in step.log
 
 
 def test_a_version_without_a_registry_to_find_it_in_says_what_is_missing(project: Path) -> None:

@@ -372,9 +372,11 @@ def test_an_interpreter_that_cannot_be_started_is_named(tmp_path: Path) -> None:
 
 def test_where_theirs_lacks_the_library_ours_stands_in(tmp_path: Path) -> None:
     ours = Path(sys.executable)  # with onnxruntime, without torch
-    assert python.with_library((bare_python(), ours), tmp_path / "net.onnx") == ours
-    assert python.with_library((bare_python(), ours), tmp_path / "net.txt") == bare_python()
-    assert python.with_library((bare_python(),), tmp_path / "net.pt") is None
+    onnx, text, torch = (tmp_path / name for name in ("net.onnx", "net.txt", "net.pt"))
+    assert python.with_libraries((bare_python(), ours), [onnx, text]) == ours
+    assert python.with_libraries((bare_python(), ours), [text]) == bare_python()
+    assert python.with_libraries((bare_python(), ours), [onnx, torch]) is None
+    assert python.families([torch, onnx, text, onnx]) == ("onnx", "torch")
 
 
 def test_a_model_that_is_not_there_is_told_before_a_loader_sees_it(tmp_path: Path) -> None:
