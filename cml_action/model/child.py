@@ -149,16 +149,20 @@ class Child:
                     os.killpg(pid, signal.SIGKILL)
 
 
-def memory_to_use() -> int:
-    """Return how many bytes a process may take on this machine now, in its control group or at all."""
+def memory_to_use(group: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return how many bytes a process may take on this machine now, in its control group or at all.
+
+    Files that the kernel keeps in memory count for the group that read them; they give way to others.
+    """
     free = [_LEAST + _RESERVE]
     with contextlib.suppress(OSError, ValueError, StopIteration):
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         free = [1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1])]
     with contextlib.suppress(OSError, ValueError):  # control groups, version 2; `max` is no number
-        group = Path("/sys/fs/cgroup")
         limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
-        free.append(limit - used)
+        parts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        files = sum(int(parts.get(name, 0)) for name in ("inactive_file", "active_file"))
+        free.append(limit - used + files)
     return max(_LEAST, min(free) - _RESERVE)
 
 

@@ -245,6 +245,17 @@ def test_the_policy_says_how_a_model_is_loaded(tmp_path: Path) -> None:
     assert from_policy(sample, tmp_path / "net.pt", tmp_path).sample == tmp_path / "sample.npy"
 
 
+def test_files_that_a_container_keeps_in_memory_leave_room_for_the_model(tmp_path: Path) -> None:
+    gib = 2**30
+    for name, text in {
+        "memory.max": f"{2 * gib}\n",
+        "memory.current": f"{2 * gib}\n",
+        "memory.stat": f"anon {gib // 2}\ninactive_file {gib}\nactive_file {gib // 2}\nslab 0\n",
+    }.items():
+        (tmp_path / name).write_text(text)
+    assert memory_to_use(tmp_path) == gib  # less the reserve of half a one
+
+
 def test_what_a_process_may_take_is_less_than_the_machine_has() -> None:
     assert 2**29 <= memory_to_use() < os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
