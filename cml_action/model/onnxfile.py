@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import shutil
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,23 @@ def search(model: Path, *, loader: bool) -> None:
     outside = [each for each in found if not _is_inside(each, model)]
     if outside:
         raise WeightsError("weights-outside", _listed(outside))
+
+
+def gathered(model: Path, private: Path) -> Path:
+    """Return the file that is loaded, of a folder of links (DVC's) a copy, with its weights beside it.
+
+    ONNX Runtime follows no link to weights out of the folder (1.24 on).
+
+    :param private: an empty folder for copies.
+    """
+    file = main_file(model)
+    names = [] if file == model else [file.name, *locations(file)]
+    if not any((model / name).is_symlink() for name in names):
+        return file
+    for name in names:
+        (private / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(model / name, private / name)
+    return private / file.name
 
 
 def locations(file: Path) -> set[str]:

@@ -137,7 +137,7 @@ class Worker:
             "load",
             "it was loaded",
             seconds=self._pipe.limits.load_s,
-            path=str(spec.path if spec.loader else onnxfile.main_file(spec.path)),
+            path=str(spec.path if spec.loader else onnxfile.gathered(spec.path, self._new_folder())),
             loader=spec.loader,
             inputs=[
                 {"name": each.name, "shape": each.shape, "dtype": each.dtype, "range": each.range}

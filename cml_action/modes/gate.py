@@ -56,7 +56,8 @@ def run(job: Job) -> Report:
         paths["production"] = before.path
     wishes = demanded(job.policy, job.inputs.gates, job.inputs.config, beside=before is not None)
     data = _data(job, policy)
-    digests = {side: digest(path) for side, path in paths.items()}
+    allowed = dvc.cache_directories(job.project) if job.tracked else ()
+    digests = {side: digest(path, allowed=allowed) for side, path in paths.items()}
     theirs = python.find(job.inputs.python, os.environ.get("PATH", ""), job.project)
     place = Place(
         python=_python(job, policy, theirs, tuple(paths.values())),
@@ -79,7 +80,7 @@ def run(job: Job) -> Report:
         job.log,
     )
     for side, path in paths.items():  # a model that was changed meanwhile is not the one that was tested
-        if digest(path) != digests[side]:
+        if digest(path, allowed=allowed) != digests[side]:
             found.checks.append(_changed(side, path))
     report = _report(job, candidate, before, found, wishes)
     evidence = Evidence(

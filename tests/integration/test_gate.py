@@ -178,6 +178,19 @@ def test_a_model_that_dvc_tracks_is_pulled(tmp_path: Path, trained: Path) -> Non
     assert step.outputs["model-digest"] == digest(trained / "good.skops")
 
 
+def test_a_folder_that_dvc_links_to_its_cache_is_known_by_its_files(tmp_path: Path) -> None:
+    made = new_project(tmp_path)
+    made.dvc("config", "cache.type", "symlink")
+    files = {"net/weights.txt": "1 2 3"}
+    made.commit(files, push=False)
+    write(made.path, {"broken.py": "def load(path): raise OSError(path)\n"})
+    step = gate(made.path, model="net", model_loader="broken:load")
+    assert (made.path / "net" / "weights.txt").is_symlink()
+    assert step.code == 1, step.log  # the loader's fault, and no complaint about links
+    write(tmp_path, files)
+    assert step.outputs["model-digest"] == digest(tmp_path / "net")
+
+
 def test_evidence_names_the_rows_that_were_read_not_those_that_dvc_recorded(
     tmp_path: Path, trained: Path
 ) -> None:
