@@ -130,6 +130,13 @@ def head_name(event: Event) -> str:
     return _text(event, "pull_request", "head", "ref") or event.ref.removeprefix("refs/heads/")
 
 
+def on_default_branch(event: Event) -> bool:
+    """Tell whether the run is of the default branch, as far as the event says which one that is."""
+    default = _text(event, "repository", "default_branch")
+    # A scheduled run's payload names no repository, and it is always of the default branch.
+    return event.name == "schedule" or (bool(default) and event.ref == f"refs/heads/{default}")
+
+
 def is_fork(event: Event) -> bool:
     """Tell whether the pull request comes from another repository: its token may then only read."""
     if _at(event.payload, "pull_request") is None:

@@ -84,6 +84,12 @@ def commit_of(folder: Path, revision: str) -> str | None:
     return _ask(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
 
 
+def committed(folder: Path, revision: str) -> str:
+    """Return when a revision was committed, UTC, ISO 8601 to the second; empty where it is not there."""
+    shown = ("--no-patch", "--format=%cd", "--date=format-local:%Y-%m-%dT%H:%M:%SZ")
+    return _ask(folder, "show", *shown, "--end-of-options", revision, environment={"TZ": "UTC"}) or ""
+
+
 def is_shallow(folder: Path) -> bool:
     """Whether the clone's history was cut, as `actions/checkout` does."""
     return _ask(folder, "rev-parse", "--is-shallow-repository") == "true"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from cml_action import git
 from cml_action.errors import UsageError
 from cml_action.promotion import describe, lock, notify
 from cml_action.promotion.after import follow_up
+from cml_action.promotion.approval import approved
 from cml_action.promotion.evidence import judge
 from cml_action.promotion.record import next_move
 from cml_action.promotion.target import open_target
@@ -40,7 +40,7 @@ def run(job: Job) -> Report:
     if stage.holder and stage.holder.name == version.name:
         return _again(job, target, version, stage)
     judged = judge(job, registry, version, required=job.inputs.require_gate == "true")
-    checks = (*judged.checks, *_order(job, target, version), *_approved(job, target, version))
+    checks = (*judged.checks, *_order(job, target, version), *approved(job, target, version, stage))
     report = Report(checks=checks) + _doubts(stage, judged)
     move = next_move(
         job, stage, version, kind="promote", digest=judged.digest, why=job.inputs.reason or _reason(judged)
@@ -100,29 +100,6 @@ def _order(job: Job, target: Target, version: Version) -> tuple[Check, ...]:
                 if told
                 else " Promote it there first, or set `skip-stages: true`."
             ),
-        ),
-    )
-
-
-def _approved(job: Job, target: Target, version: Version) -> tuple[Check, ...]:
-    """Check that the lock file, as it was merged, names the version."""
-    if job.inputs.approval != "pull-request":
-        return ()
-    if job.event.name.startswith("pull_request"):
-        raise UsageError(
-            "`approval: pull-request` does not promote from a pull request: merging it is the approval.",
-            "Run this workflow on `push` to the default branch, with `paths: [registry.lock.yaml]`.",
-        )
-    merged = lock.parse(git.show(job.project, "HEAD", lock.FILE) or "")
-    named = merged.get(target.collection, {}).get(target.alias) == version.name
-    return (
-        Check(
-            id="promote/approval",
-            status="pass" if named else "skip",
-            title="a merged pull request names it",
-            message=""
-            if named
-            else f"`{lock.FILE}` does not name it yet: the pull request waits for a person.",
         ),
     )
 

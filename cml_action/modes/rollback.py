@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from cml_action.errors import UsageError, suggestion
-from cml_action.promotion import describe, notify
+from cml_action.promotion import describe, lock, notify
 from cml_action.promotion.after import follow_up
 from cml_action.promotion.evidence import judge
 from cml_action.promotion.record import next_move
@@ -37,6 +37,7 @@ def run(job: Job) -> Report:
     digest = _check_files(job, target, stage, version)
     checks = judge(job, registry, version, required=True).checks if job.inputs.evidence else ()
     report = Report(checks=(*checks, *_doubts(stage)))
+    locked = _locked(job, target, version)
     move = next_move(
         job, stage, version, kind="rollback", digest=digest, why=job.inputs.reason or "Rolled back"
     )
@@ -50,7 +51,7 @@ def run(job: Job) -> Report:
     job.log.line(f"{target.alias} went back from {move.previous or 'nobody'} to {version.reference}.")
     recorded = done.last or move
     follow_up(job, target.collection, recorded)
-    return report + describe.moved(target.collection, recorded) + outputs
+    return report + describe.moved(target.collection, recorded) + locked + outputs
 
 
 def _is_ours(job: Job, stage: Stage) -> bool:
@@ -120,6 +121,15 @@ def _check_files(job: Job, target: Target, stage: Stage, version: Version) -> st
         fetched = fetch(target.registry, version, job.private, expected=digests[-1] if digests else "")
     job.log.line(f"{version.reference} is there, {fetched.digest}.")
     return fetched.digest
+
+
+def _locked(job: Job, target: Target, version: Version) -> Report:
+    """Say which line of the lock file is to follow, where one names another version."""
+    named = lock.read(job.project / lock.FILE).get(target.collection, {}).get(target.alias, version.name)
+    if named == version.name:
+        return Report()
+    said = Text.of(Code(lock.FILE), " names ", Code(named), ": let it name ", Code(version.name), " as well.")
+    return Report(summary=(said,))
 
 
 def _doubts(stage: Stage) -> tuple[Check, ...]:

@@ -155,7 +155,8 @@ def test_merging_the_pull_request_that_the_gate_opened_promotes(
 
     write(world.workspace, {"registry.lock.yaml": text})
     world.commit("Merge the pull request")
-    merged = start(promotion, "approve.yml", "push", {"ref": "refs/heads/main"})
+    on_main = {"ref": "refs/heads/main", "repository": {"default_branch": "main"}}
+    merged = start(promotion, "approve.yml", "push", on_main)
 
     assert merged.exit_code == 0, merged.errors or merged.log
     assert promotion.holder() == version

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.services.contract import faults_of_answer
+from tests.services.githttp import git
 from tests.services.promotion import POLICY, Promotion
 from tests.services.proxy import NOT_ACCESSIBLE, Fault, running_proxy
 from tests.services.receiver import Receiver, running_receiver
@@ -281,11 +282,22 @@ def test_a_notification_that_cannot_work_is_named_before_anything_moves(
     assert promotion.holder() == ""
 
 
-def test_a_person_approves_by_merging_one_line(promotion: Promotion) -> None:
+def merge(promotion: Promotion, text: str, *, branch: str = "main") -> str:
+    """Commit `registry.lock.yaml` and let the next steps run on its push; return the commit."""
     world = promotion.world
     assert isinstance(world, GitWorld)
+    (world.workspace / "registry.lock.yaml").write_text(text)
+    before = git(["rev-parse", "HEAD"], world.workspace).strip()
+    world.commit("Approve")
+    made = git(["rev-parse", "HEAD"], world.workspace).strip()
+    promotion.event = ("push", {"before": before, "repository": {"default_branch": "main"}})
+    promotion.environ = {"GITHUB_SHA": made, "GITHUB_REF": f"refs/heads/{branch}"}
+    return made
+
+
+def test_a_person_approves_by_merging_one_line(promotion: Promotion) -> None:
     first, second = promotion.version("one"), promotion.version("two")
-    lock = world.workspace / "registry.lock.yaml"
+    lock = promotion.world.workspace / "registry.lock.yaml"
     lock.write_text(
         f"# Ours\nmnist:\n  staging: {first}\n  production: {first} # since May\nother:\n  production: v1\n"
     )
@@ -295,11 +307,57 @@ def test_a_person_approves_by_merging_one_line(promotion: Promotion) -> None:
     assert "once the change of `registry.lock.yaml` is merged" in step.report
     changed = f"# Ours\nmnist:\n  staging: {first}\n  production: {second}\nother:\n  production: v1\n"
     assert lock.read_text() == changed
-    world.commit("Approve")
+    merge(promotion, changed)
     # On the push of the merge the lock file names the version; no `model` is needed.
     merged = promotion.step("promote", approval="pull-request")
     assert merged.code == 0, merged.log
     assert promotion.holder() == second
+
+
+def test_a_line_that_was_merged_before_a_rollback_does_not_undo_it(
+    promotion: Promotion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = promotion.version("one"), promotion.version("two")
+    promotion.step("promote", model=f"mnist:{first}")
+    old = merge(promotion, f"mnist:\n  production: {second}\n")
+    event, environ = promotion.event, promotion.environ
+    assert promotion.step("promote", approval="pull-request").code == 0
+    back = promotion.step("rollback")
+    assert f"`registry.lock.yaml` names `{second}`: let it name `{first}` as well." in back.report
+
+    merge(promotion, f"mnist:\n  production: {second}\nother:\n  production: v7\n")  # another model's line
+    step = promotion.step("promote", approval="pull-request")
+    assert (step.code, promotion.holder()) == (1, first)
+    assert f"`mnist:{second}` was rolled back by ada at " in step.log
+    assert f"Set it to `{first}`, which holds `production`" in step.log
+
+    git(["checkout", "--quiet", old], promotion.world.workspace)
+    promotion.event, promotion.environ = event, environ
+    again = promotion.step("promote", approval="pull-request")  # the job that approved it, run again
+    assert (again.code, promotion.holder()) == (1, first)
+
+    git(["checkout", "--quiet", "-"], promotion.world.workspace)
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2099-01-01T00:00:00Z")
+    merge(promotion, f"mnist:\n  production: {first}\n")
+    merge(promotion, f"mnist:\n  production: {second}\n")
+    anew = promotion.step("promote", approval="pull-request")
+    assert (anew.code, promotion.holder()) == (0, second), anew.log
+
+
+def test_a_line_on_a_branch_that_nobody_merged_approves_nothing(promotion: Promotion) -> None:
+    first, second = promotion.version("one"), promotion.version("two")
+    promotion.step("promote", model=f"mnist:{first}")
+    made = merge(promotion, f"mnist:\n  production: {second}\n", branch="feature")
+    step = promotion.step("promote", approval="pull-request")
+    assert (step.code, promotion.holder()) == (1, first)
+    assert "this run is of `refs/heads/feature`, which is not the default branch" in step.log
+    # `issue_comment` runs on the default branch, and its job may check a pull request out.
+    promotion.environ = {"GITHUB_SHA": git(["rev-parse", f"{made}^"], promotion.world.workspace).strip()}
+    step = promotion.step("promote", approval="pull-request")
+    assert (step.code, promotion.holder()) == (1, first)
+    assert "in another commit than the one that this run is for" in step.log
+    promotion.event = ("merge_group", promotion.event[1])
+    assert promotion.step("promote", approval="pull-request").code == 2
 
 
 @pytest.mark.parametrize(

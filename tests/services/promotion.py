@@ -35,6 +35,7 @@ class Promotion:
     hub: Proxy
     runs: int = 100
     environ: Mapping[str, str] = field(default_factory=dict)
+    event: tuple[str, Mapping[str, Any]] = ("workflow_dispatch", {"repository": {"default_branch": "main"}})
 
     def __post_init__(self) -> None:
         self.policy(POLICY)
@@ -73,6 +74,7 @@ class Promotion:
             **self.world.environ,
             "GITHUB_ACTOR": "ada",
             "GITHUB_API_URL": self.hub.url,
+            "GITHUB_REF": "refs/heads/main",
             "GITHUB_RUN_ID": str(self.runs),
             "GITHUB_SERVER_URL": getattr(self.world, "url", "https://github.com"),
             "GITHUB_SHA": SHA,
@@ -88,7 +90,8 @@ class Promotion:
     def step(self, mode: str, *, same_run: bool = False, **inputs: str) -> Step:
         """Run a step, each in a run of its own."""
         self.runs += 0 if same_run else 1
-        return forked_step(self.world.workspace, self.inputs(mode, **inputs), environ=self.variables())
+        given = self.inputs(mode, **inputs)
+        return forked_step(self.world.workspace, given, event=self.event, environ=self.variables())
 
     def stage(self, alias: str = "production") -> Stage:
         """Return a stage as a new client sees it."""
