@@ -9,7 +9,7 @@ from cml_action.errors import UsageError
 from cml_action.promotion import describe, lock, notify
 from cml_action.promotion.after import follow_up
 from cml_action.promotion.approval import approved
-from cml_action.promotion.evidence import judge
+from cml_action.promotion.evidence import judge, raced
 from cml_action.promotion.record import next_move
 from cml_action.promotion.target import open_target
 from cml_action.publish.outputs import write
@@ -40,8 +40,9 @@ def run(job: Job) -> Report:
     if stage.holder and stage.holder.name == version.name:
         return _again(job, target, version, stage)
     judged = judge(job, registry, version, required=job.inputs.require_gate == "true")
-    checks = (*judged.checks, *_order(job, target, version), *approved(job, target, version, stage))
-    report = Report(checks=checks) + _doubts(stage, judged)
+    checks = (*judged.checks, *raced(job, judged, stage), *_order(job, target, version))
+    checks += approved(job, target, version, stage)
+    report = Report(checks=checks) + _doubts(stage)
     move = next_move(
         job, stage, version, kind="promote", digest=judged.digest, why=job.inputs.reason or _reason(judged)
     )
@@ -69,7 +70,7 @@ def _again(job: Job, target: Target, version: Version, stage: Stage) -> Report:
         if last and last.kind != "outside" and last.version == version.name:
             follow_up(job, target.collection, last)
     report = describe.held_already(target.collection, move)
-    return report + _doubts(stage, None) + Report(outputs=describe.outputs(version, stage, move.digest))
+    return report + _doubts(stage) + Report(outputs=describe.outputs(version, stage, move.digest))
 
 
 def _reason(judged: Judged) -> str:
@@ -119,23 +120,10 @@ def _proposed(job: Job, target: Target, move: Move) -> Report:
     return Report(summary=(said,))
 
 
-def _doubts(stage: Stage, judged: Judged | None) -> Report:
-    """Warn of what is odd: a history edited by hand, or another baseline than the one that the gate raced."""
-    checks = [
+def _doubts(stage: Stage) -> Report:
+    """Warn of what is odd about a history: edited by hand, gaps."""
+    checks = (
         Check(id=f"promote/history/{at}", status="warn", title="the history is whole", message=each)
         for at, each in enumerate(stage.doubts, start=1)
-    ]
-    raced = judged.evidence.baseline.rpartition(":")[2] if judged and judged.evidence else ""
-    holder = stage.holder.name if stage.holder else ""
-    if raced and holder and raced != holder and any(each.version == raced for each in stage.moves):
-        checks.append(
-            Check(
-                id="promote/baseline",
-                status="warn",
-                title=f"the gate compared it with the version in {stage.alias}",
-                value=raced,
-                limit=holder,
-                message=f"The gate compared it with `{raced}`, and `{holder}` holds `{stage.alias}` now.",
-            )
-        )
+    )
     return Report(checks=tuple(checks))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cml_action.job import Job
     from cml_action.model.verdict import Evidence
     from cml_action.policy.demands import ModelGate
-    from cml_action.registry.protocol import Registry, Version
+    from cml_action.registry.protocol import Registry, Stage, Version
 
 _AGAIN = "Run `mode: gate` for this version"
 
@@ -54,6 +54,45 @@ def judge(job: Job, registry: Registry, version: Version, *, required: bool) -> 
     demanded = verdict.policy_digest(job.policy.model if job.policy else None, _gates(job))
     checks = (_verdict(version, found), _same_files(version, found, digest), _same_policy(found, demanded))
     return Judged(checks=checks if required else (), digest=digest, evidence=found)
+
+
+def raced(job: Job, judged: Judged, stage: Stage) -> tuple[Check, ...]:
+    """Check that the gate compared the version with the one that holds the stage, where one does.
+
+    Before anybody holds the stage there is nothing to compare with, and versions that were gated then have to
+    be gated again once one of them holds it.
+    """
+    if judged.evidence is None or stage.holder is None:
+        return ()
+    beside, holder = judged.evidence.baseline.rpartition(":")[2], stage.holder.name
+    if beside == holder or (beside and all(each.version != beside for each in stage.moves)):
+        return ()
+    demanded = not beside and job.inputs.require_gate == "true" and _demands_beside(job)
+    said = f"The gate compared it with {f'`{beside}`' if beside else 'nothing'}, and `{holder}` holds"
+    said += f" `{stage.alias}` now."
+    if demanded:
+        said += (
+            " What `cml.yaml` or the input `gates` demands beside production was not tested."
+            f" {_AGAIN} again, without `baseline: none`; where `{holder}` cannot be loaded any more,"
+            " `require-gate: false` promotes without a verdict."
+        )
+    return (
+        Check(
+            id="promote/baseline",
+            status="fail" if demanded else "warn",
+            title=f"the gate compared it with the version in {stage.alias}",
+            value=beside,
+            limit=holder,
+            message=said,
+        ),
+    )
+
+
+def _demands_beside(job: Job) -> bool:
+    model = job.policy.model if job.policy else None
+    gates = (*((model.gates if model else None) or ()), *_gates(job))
+    beside = [each for each in gates if each.max_ratio is not None or each.max_drop is not None]
+    return any(each.severity == "fail" for each in beside)
 
 
 def read_file(path: Path, *, shown_as: str) -> Evidence:

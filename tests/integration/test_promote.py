@@ -133,6 +133,32 @@ def test_a_verdict_about_other_files_is_no_verdict(promotion: Promotion) -> None
     assert promotion.step("promote", model=f"mnist:{version}", evidence="verdict.json").code == 0
 
 
+def test_a_version_that_never_raced_production_is_gated_again_once_production_is_held(
+    promotion: Promotion,
+) -> None:
+    promotion.policy(f"{POLICY}    - {{measure: latency-p50, max-ratio: 1.10}}\n")
+    first, second = (promotion.world.add({"model.bin": text}) for text in ("one", "two"))
+    for name in (first, second):
+        promotion.gate(name, baseline="")
+    assert promotion.step("promote", model=f"mnist:{first}").code == 0  # the first has none to race
+    step = promotion.step("promote", model=f"mnist:{second}")
+    assert (step.code, promotion.holder()) == (1, first)
+    assert f"The gate compared it with nothing, and `{first}` holds `production` now." in step.log
+    promotion.gate(second, baseline=f"mnist:{first}")
+    assert promotion.step("promote", model=f"mnist:{second}").outputs["verdict"] == "pass"
+
+
+def test_a_version_that_raced_nothing_is_worth_a_warning_where_nothing_beside_production_is_demanded(
+    promotion: Promotion,
+) -> None:
+    promotion.step("promote", model=f"mnist:{promotion.version('one')}")
+    second = promotion.world.add({"model.bin": "two"})
+    promotion.gate(second, baseline="")
+    step = promotion.step("promote", model=f"mnist:{second}")
+    assert (step.code, step.outputs["verdict"], promotion.holder()) == (0, "warn", second)
+    assert "The gate compared it with nothing" in step.log
+
+
 def test_no_stage_is_jumped_over_unless_told(promotion: Promotion) -> None:
     promotion.policy(f"{POLICY}registry:\n  collection: mnist\n  stages: [staging, production]\n")
     version = promotion.version("one")

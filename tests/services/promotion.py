@@ -51,7 +51,7 @@ class Promotion:
         return name
 
     def gate(self, name: str, verdict: str = "pass", **more: Any) -> Evidence:
-        """Keep evidence beside a version, as `mode: gate` does."""
+        """Keep evidence beside a version, as `mode: gate` with a file as its `baseline` does."""
         registry = self.world.open()
         version = registry.find(self.world.collection, name)
         folder = self.world.workspace.parent / "gate"
@@ -63,7 +63,7 @@ class Promotion:
             digest=fetch(registry, version, folder).digest,
             policy_digest=policy_digest(load(path, "cml.yaml", required=True).model, ()),
             run_url="https://github.com/o/r/actions/runs/99",
-            **more,
+            **{"baseline": "models/baseline.bin", **more},
         )
         registry.keep_evidence(version, Kept(evidence=evidence, source_digest=version.digest))
         return evidence
