@@ -94,10 +94,12 @@ class GitRegistry:
             if move is None:
                 if '"number"' in tag.message:
                     doubts.append(f"The record in the tag `{tag.name}` was edited by hand and is not read.")
-                move = gittags.outside(
-                    tag, alias, names.get(tag.commit, ""), moves[-1].version if moves else ""
-                )
+                before = moves[-1].version if moves else ""
+                move = gittags.outside(tag, alias, names.get(tag.commit, ""), before)
             moves.append(move)
+            if tag.cancels:  # the stage falls back to who held it before, where GTO shows one
+                held = gittags.holder(collection, annotated[: len(moves)], moves)
+                moves[-1] = replace(move, version=held.name if held else "")
         holder = gittags.holder(collection, annotated, moves)
         return Stage(
             collection=collection,

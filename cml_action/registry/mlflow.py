@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cml_action.errors import UsageError, suggestion
-from cml_action.registry.history import gaps
+from cml_action.registry.history import gaps, with_outside
 from cml_action.registry.kept import read_kept, to_text
 from cml_action.registry.mlflow_faults import is_missing, mlflow_errors
 from cml_action.registry.protocol import Kept, Move, NotThereError, Stage, Version, moved, only, read_move
@@ -81,7 +81,8 @@ class MlflowRegistry:
     def look(self, collection: str, alias: str) -> Stage:
         """Read the record's run and the alias."""
         run = self._record(collection)
-        moves, doubts, highest = _moves(run, alias)
+        recorded, doubts, highest = _moves(run, alias)
+        moves = with_outside(recorded)
         last, holds = (moves[-1] if moves else None), self._holder(collection, alias)
         done = _number(run.data.tags.get(f"{_HOME}.{alias}", "")) if run else 0
         pending = bool(last and done < last.number and holds in (last.previous, last.version))
@@ -101,7 +102,7 @@ class MlflowRegistry:
             moves=moves,
             next=highest + 1,
             pending=pending,
-            doubts=(*doubts, *gaps([each for each in moves if each.number])),
+            doubts=(*doubts, *gaps(moves)),
             seen=(last.number if last else 0, name),
         )
 

@@ -9,6 +9,7 @@ import pytest
 from cml_action.errors import OutsideError, UsageError
 from cml_action.model.verdict import Evidence
 from cml_action.registry.fetch import fetch
+from cml_action.registry.history import line
 from cml_action.registry.protocol import Kept, MovedError, NotThereError
 from tests.services.race import race, take
 
@@ -177,6 +178,16 @@ def test_a_move_made_by_hand_counts_and_is_told_apart(world: World) -> None:
         world.open().look(world.collection, "production").holder
         == world.open().look(world.collection, "production").holder
     )
+
+
+def test_who_held_a_stage_by_hand_before_a_move_stays_known_and_can_be_gone_back_to(world: World) -> None:
+    first, second = world.add({"model.bin": "one"}), world.add({"model.bin": "two"})
+    world.move_by_hand("production", first)
+    registry = world.open()
+    take(registry, registry.look(world.collection, "production"), second)
+    stage = world.open().look(world.collection, "production")
+    assert [(each.kind, each.version) for each in stage.moves] == [("outside", first), ("promote", second)]
+    assert (line(stage.moves), stage.doubts) == ((first, second), ())
 
 
 def test_a_record_edited_by_hand_is_named_and_the_next_move_works(world: World) -> None:

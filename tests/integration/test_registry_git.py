@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cml_action.errors import OutsideError
+from cml_action.registry.history import line
 from tests.services.githttp import git, persist_credentials
 from tests.services.projects import new_project, run
 from tests.services.race import take
@@ -59,9 +60,11 @@ def test_gto_shows_what_was_moved_and_its_own_moves_count(world: GitWorld) -> No
 
     gto(world, "deprecate", "mnist", second, "production")
     git(["push", "--quiet", "--tags", "direct"], world.workspace)
-    holder = registry.look("mnist", "production").holder
+    stage = registry.look("mnist", "production")
     shown = json.loads(gto(world, "show", "mnist#production", "--json"))
-    assert [row["version"] for row in shown] == [holder.name if holder else ""]
+    assert [row["version"] for row in shown] == [stage.holder.name if stage.holder else ""]
+    assert [(each.version, each.previous) for each in stage.moves[-1:]] == [(first, second)]
+    assert line(stage.moves) == (first,)
 
 
 def test_nothing_is_left_in_the_users_shallow_clone(world: GitWorld, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from cml_action.errors import UsageError
 from cml_action.install import asked_for
 from cml_action.promotion import lock
-from cml_action.registry.history import gaps, line
+from cml_action.registry.history import gaps, line, with_outside
 from cml_action.registry.protocol import Move, read_move
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def moves(*steps: tuple[str, str]) -> list[Move]:
         ([("promote", "1"), ("promote", "2"), ("rollback", "1"), ("promote", "3")], ("1", "3")),
         ([("promote", "1"), ("outside", "2"), ("promote", "3")], ("1", "2", "3")),
         ([("promote", "1"), ("outside", ""), ("promote", "3")], ("1", "3")),
+        ([("promote", "1"), ("promote", "2"), ("outside", "1")], ("1",)),
     ],
 )
 def test_rollbacks_lead_through_the_versions_that_were_promoted_on_top_of_each_other(
@@ -48,6 +49,23 @@ def test_a_move_that_was_deleted_from_the_record_is_a_gap() -> None:
     assert gaps(found) == ()
     (said,) = gaps([found[0], found[2]])
     assert said.startswith("The record has a gap before move 3: it began at `2`")
+    assert gaps(with_outside([found[0], found[2]])) == (said,)
+
+
+def test_who_held_a_stage_between_two_records_was_put_there_by_other_means() -> None:
+    recorded = [
+        Move(number=1, alias="production", version="6", previous="5"),
+        Move(number=2, alias="production", version="9", previous="8"),
+    ]
+    found = with_outside(recorded)
+    assert [(each.kind, each.version, each.previous) for each in found] == [
+        ("outside", "5", ""),
+        ("promote", "6", "5"),
+        ("outside", "8", "6"),
+        ("promote", "9", "8"),
+    ]
+    assert gaps(found) == ()
+    assert line(found) == ("5", "6", "8", "9")
 
 
 @pytest.mark.parametrize(
