@@ -51,6 +51,8 @@ def to_table(stage: Stage) -> str:
     """Return the record for people, the latest move first."""
     holder = stage.holder.name if stage.holder else "nobody"
     head = f"{stage.collection}#{stage.alias}: {holder} holds it"
+    if stage.pending:
+        head += " by the record, and the alias does not follow it yet: run the job that moved it again"
     rows = [
         (
             each.number or "–",

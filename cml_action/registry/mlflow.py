@@ -3,7 +3,8 @@
 MLflow sets an alias whatever it was before: nothing there compares and swaps. What it does write only once is
 a run's parameter ("Changing param values is not allowed"). So the record of a collection is a run, each move
 one parameter of it (`production.000004`), and of two jobs that write the same one wins. The alias follows the
-record, and the run's tag `cml-action.production` says up to which move it did.
+record, and the run's tag `cml-action.production` says up to which move it did. The model's tag
+`cml-action.record` names the run; that it can be written shows that the alias can be.
 
 That run lies in the experiment `cml-action`. Which run it is has to be decided once, by jobs that may start
 together: by the name of an experiment, which only one of them can make, `cml-action/COLLECTION`, with a tag.
@@ -121,6 +122,10 @@ class MlflowRegistry:
         version = self.find(stage.collection, move.version)
         run = self._record(stage.collection) or self._make_record(stage.collection)
         done = replace(move, version=version.name)
+        with self._errors(f"move `{move.alias}` of `{stage.collection}`"):
+            # Who may not write to the model may not move its alias: were the move recorded all the same, the
+            # next job with more rights would carry it out.
+            self.client.set_registered_model_tag(stage.collection, _RUN, run.info.run_id)
         with self._errors(f"record the move of `{move.alias}`"):
             try:
                 self.client.log_param(run.info.run_id, _key(move.alias, move.number), done.to_json())
@@ -154,8 +159,10 @@ class MlflowRegistry:
                 if is_missing(error):
                     raise _no_files(version) from error
                 raise
+        if got.is_file():
+            return got
         (got / _ADDED).unlink(missing_ok=True)
-        files = [each for each in got.rglob("*") if each.is_file()] if got.is_dir() else [got]
+        files = [each for each in got.rglob("*") if each.is_file()]
         if not files:
             raise _no_files(version)
         return files[0] if len(files) == 1 else got
