@@ -37,6 +37,10 @@ def _split(value: object) -> object:
 Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
 
+#: Which verdicts fail the step, by the input `fail-on`.
+FAILING = {"fail": {"fail"}, "warn": {"warn", "fail"}, "never": set[str]()}
+
+
 class Inputs(BaseModel):
     """The inputs of the Action and the options of the command line."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cml_action.credentials import prepared
 from cml_action.edge import guarded, own_fault, trace
 from cml_action.errors import CmlActionError
+from cml_action.inputs import FAILING
 from cml_action.job import open_job
 from cml_action.publish.assets import check_assets
 from cml_action.publish.place import find_place
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from cml_action.log import Log
 
 __all__ = ["guarded", "run"]
-
-_FAILING = {"fail": {"fail"}, "warn": {"warn", "fail"}, "never": set[str]()}
 
 
 def run(inputs: Inputs, environ: Mapping[str, str], log: Log) -> int:
@@ -48,7 +47,7 @@ def run(inputs: Inputs, environ: Mapping[str, str], log: Log) -> int:
     fault = stopped or unpublished
     if fault:
         return fault.exit_code
-    return int(report.verdict in _FAILING[inputs.fail_on])
+    return int(report.verdict in FAILING[inputs.fail_on])
 
 
 def _modes(job: Job) -> tuple[Report, dict[str, float], CmlActionError | None]:

@@ -47,9 +47,9 @@ def run(job: Job) -> Report:
         job, stage, version, kind="promote", digest=judged.digest, why=job.inputs.reason or _reason(judged)
     )
     outputs = Report(outputs=describe.outputs(version, stage, judged.digest))
-    if report.verdict == "fail":
-        said = Text.of(Code(version.reference), " was not promoted to ", Code(target.alias), ".")
-        return Report(summary=(said,)) + report + outputs
+    words = (Code(version.reference), " was not promoted to ", Code(target.alias))
+    if stayed := describe.stayed(job, report, *words):
+        return stayed + outputs
     if job.inputs.dry_run == "true":
         return report + describe.moved(target.collection, move, dry=True) + outputs
     if any(each.status == "skip" for each in checks):

@@ -42,9 +42,9 @@ def run(job: Job) -> Report:
         job, stage, version, kind="rollback", digest=digest, why=job.inputs.reason or "Rolled back"
     )
     outputs = Report(outputs=describe.outputs(version, stage, digest))
-    if report.verdict == "fail":
-        said = Text.of(Code(target.alias), " was not rolled back to ", Code(version.reference), ".")
-        return Report(summary=(said,)) + report + outputs
+    words = (Code(target.alias), " was not rolled back to ", Code(version.reference))
+    if stayed := describe.stayed(job, report, *words):
+        return stayed + outputs
     if job.inputs.dry_run == "true":
         return report + describe.moved(target.collection, move, dry=True) + outputs
     done = registry.move(stage, move)

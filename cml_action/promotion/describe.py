@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from cml_action.inputs import FAILING
 from cml_action.report import Code, Link, Report, Section, Table, Text
 
 if TYPE_CHECKING:
+    from cml_action.job import Job
     from cml_action.registry.protocol import Move, Stage, Version
     from cml_action.report import Inline
 
@@ -23,6 +25,19 @@ def outputs(version: Version, stage: Stage, digest: str) -> dict[str, str]:
         "version": version.name,
         "previous": before,
     }
+
+
+def stayed(job: Job, report: Report, *said: Inline) -> Report | None:
+    """Return the report of a move that the verdict forbids, None where it does not.
+
+    What fails the step moves nothing, a warning with `fail-on: warn` as well; a failed check never does.
+
+    :param said: what did not happen, in words.
+    """
+    if report.verdict not in {"fail", *FAILING[job.inputs.fail_on]}:
+        return None
+    why = () if report.verdict == "fail" else (": a warning is enough with ", Code("fail-on: warn"))
+    return Report(summary=(Text.of(*said, *why, "."),)) + report
 
 
 def moved(collection: str, move: Move, *, dry: bool = False) -> Report:

@@ -141,6 +141,7 @@ def test_the_first_promotion_that_makes_the_record_in_mlflow(mlflow_url: str, tm
             assert promotion.step("promote", same_run=True, **inputs).code == 0
             assert promotion.holder() == second
             stage = promotion.stage()
-            assert [(each.version, each.previous) for each in stage.moves] == [(second, first)]
+            moves = [(each.version, each.previous) for each in stage.moves]
+            assert moves == [(first, ""), (second, first)]
     assert any("experiments/create" in each for each in points)
     assert any("runs/create" in each for each in points)

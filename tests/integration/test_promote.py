@@ -111,6 +111,19 @@ def test_a_version_that_the_gate_refused_is_refused(promotion: Promotion) -> Non
     assert promotion.holder() == ""
 
 
+def test_with_fail_on_warn_a_warning_moves_nothing(promotion: Promotion) -> None:
+    first, second = promotion.version("one"), promotion.version("two", "warn")
+    promotion.step("promote", model=f"mnist:{first}")
+    step = promotion.step("promote", model=f"mnist:{second}", fail_on="warn")
+    assert (step.code, promotion.holder()) == (1, first)
+    said = f"`mnist:{second}` was not promoted to `production`: a warning is enough with `fail-on: warn`."
+    assert said in step.report
+    assert promotion.step("promote", model=f"mnist:{second}").code == 0
+    (promotion.world.workspace / "verdict.json").write_text(promotion.gate(first, "warn").to_json())
+    back = promotion.step("rollback", evidence="verdict.json", fail_on="warn")
+    assert (back.code, promotion.holder()) == (1, second)
+
+
 def test_a_policy_that_was_changed_since_the_gate_is_named(promotion: Promotion) -> None:
     version = promotion.version("one")
     promotion.policy(POLICY.replace("50 MB", "40 MB"))
