@@ -22,6 +22,8 @@ from cml_action.errors import CmlActionError, OutsideError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dvc.api import DVCFileSystem
+
     from cml_action.data.repository import Tracked
     from cml_action.log import Log
 
@@ -32,15 +34,19 @@ class MissingDataError(OutsideError):
 
 def outputs(project: Path, revision: str | None = None) -> list[Tracked]:
     """Return what DVC tracks in the workspace, or at a revision, sorted by path."""
+    from dvc.exceptions import NotDvcRepoError
+
     with opened(project, None) as (repo, _):
         prefix = in_repository(repo, project, ".")
         if revision is None:
             return tracked_by(repo, prefix)
         try:
-            with repo.switch(revision):  # the repository's root is `/` in there
+            with repo.switch(revision):
                 return tracked_by(repo, prefix)
         except CmlActionError:
             raise
+        except NotDvcRepoError:  # its folder was not there yet
+            return []
         except Exception as error:
             raise dvc_faults.translate([error], ()) from error
 
@@ -73,8 +79,9 @@ def read_base(
 ) -> None:
     """Bring a tracked file, folder or glob as it was at a revision into a private folder, under its own path.
 
-    It is taken from the cache, else from the remote.
+    What Git holds of it comes along. It is taken from the cache, else from the remote.
 
+    :param destination: an empty folder: DVC puts a folder into one of its name that is there.
     :raises MissingDataError: neither the cache nor the remote has it.
     :raises OutsideError: the remote refuses, or cannot be reached.
     """
@@ -82,17 +89,18 @@ def read_base(
 
     with opened(project, remote) as (repo, heard):
         inside, prefix = in_repository(repo, project, name), in_repository(repo, project, ".")
-        config = {"core": {"remote": remote}} if remote else None
+        config = repo.config
         try:
-            files = DVCFileSystem(url=repo.root_dir, rev=revision, config=config)
-            # A pattern without its root matches nothing there.
-            places = [inside] if files.exists(inside) else files.glob(f"/{inside}")
-            with log.progress(f"Fetching {name} of the base", total=len(places), unit="files") as bar:
-                for place in places:
-                    target = destination / relative(PurePosixPath(place.lstrip("/")), prefix)
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    files.get(place, str(target), recursive=True)
-                    bar.advance()
+            with repo.switch(revision):  # by address, DVC opens what lies at Git's root
+                repo.config = config  # the remotes are where they are now
+                files = DVCFileSystem(repo=repo)
+                places = [f"/{inside}"] if files.exists(f"/{inside}") else _matches(files, f"/{inside}")
+                with log.progress(f"Fetching {name} of the base", total=len(places), unit="files") as bar:
+                    for place in places:
+                        target = destination / relative(PurePosixPath(place.lstrip("/")), prefix)
+                        target.parent.mkdir(parents=True, exist_ok=True)
+                        files.get(place, str(target), recursive=True)
+                        bar.advance()
         except FileNotFoundError as error:
             raise MissingDataError(
                 f"`{name}` as it was at {revision[:7]} is neither in the cache nor on the remote: {error}.",
@@ -100,6 +108,11 @@ def read_base(
             ) from error
         except Exception as error:
             raise dvc_faults.translate([error, *heard.errors], remotes_of(repo, remote)) from error
+
+
+def _matches(files: DVCFileSystem, pattern: str) -> list[str]:
+    """Return the files that a glob matches; of a folder too, each file would be brought twice."""
+    return [path for path, info in files.glob(pattern, detail=True).items() if info["type"] == "file"]
 
 
 def cache_directories(project: Path) -> tuple[Path, ...]:

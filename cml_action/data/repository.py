@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import glob
 import logging
 import os
 from dataclasses import dataclass, field
@@ -67,7 +68,7 @@ def opened(project: Path, remote: str | None) -> Iterator[tuple[Repo, Heard]]:
     with _quiet(heard):
         try:
             os.chdir(project)  # DVC reads targets relative to the working directory
-            repo = Repo(str(project))
+            repo = Repo(str(project), remote=remote)
         except Exception as error:
             os.chdir(previous)
             raise dvc_faults.translate([error], ()) from error
@@ -168,18 +169,36 @@ def in_repository(repo: Repo, project: Path, path: str) -> str:
 
 
 def hits(target: str, tracked: Sequence[Tracked]) -> list[str]:
-    """Return the tracked paths that a name stands for; a path inside a tracked folder stands for itself."""
+    """Return the tracked paths that a name stands for; a path inside a tracked folder stands for itself.
+
+    A glob that may match something inside a tracked folder stands for the folder: what lies in it is not
+    known here.
+    """
     name = PurePosixPath(os.path.normpath(target)).as_posix()
     inside = [name for each in tracked if each.is_dir and name.startswith(f"{each.path}/")]
-    return inside or [
+    if inside and name == glob.escape(name):
+        return inside
+    pattern = name.split("/")
+    return [
         each.path
         for each in tracked
         if name in {".", each.path, each.source}
         or each.path.startswith(f"{name}/")
-        or fnmatch.fnmatchcase(each.path, name)
-        or fnmatch.fnmatchcase(each.path, name.replace("**/", ""))  # which stands for no folder, too
-        or fnmatch.fnmatchcase(each.source, name)
+        or _may_match(pattern, each.path.split("/"), is_dir=each.is_dir)
+        or _may_match(pattern, each.source.split("/"), is_dir=False)
     ]
+
+
+def _may_match(pattern: Sequence[str], path: Sequence[str], *, is_dir: bool) -> bool:
+    """Whether a glob matches a path, segment by segment, or may match something inside a folder."""
+    if not path:
+        return is_dir or all(segment == "**" for segment in pattern)
+    if not pattern:
+        return False
+    if pattern[0] == "**" and _may_match(pattern[1:], path, is_dir=is_dir):
+        return True
+    rest = pattern if pattern[0] == "**" else pattern[1:]
+    return fnmatch.fnmatchcase(path[0], pattern[0]) and _may_match(rest, path[1:], is_dir=is_dir)
 
 
 def is_wanted(each: Tracked, wanted: Sequence[str]) -> bool:

@@ -75,6 +75,7 @@ def test_a_second_pull_fetches_nothing(checkout: Project) -> None:
         ("train.csv.dvc", {"train.csv"}),
         ("images", {"images/one.txt", "images/two.txt"}),
         ("images/one.txt", {"images/one.txt"}),
+        ("images/*.txt", {"images/one.txt", "images/two.txt"}),
         ("*.csv", {"train.csv"}),
         ("./images/", {"images/one.txt", "images/two.txt"}),
         ("train.csv, images/two.txt", {"train.csv", "images/two.txt"}),
@@ -207,7 +208,9 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(checkout: Pro
     assert not (checkout.path / "large.bin").exists()
 
 
-def test_a_project_in_a_folder_of_the_repository(tmp_path: Path) -> None:
+def test_a_project_in_a_folder_of_the_repository_is_fetched_and_compared_with_its_base(
+    tmp_path: Path,
+) -> None:
     project = new_project(tmp_path)
     inner = project.path / "models" / "one"
     inner.mkdir(parents=True)
@@ -218,7 +221,10 @@ def test_a_project_in_a_folder_of_the_repository(tmp_path: Path) -> None:
     sub.dvc("init", "--quiet", "--subdir")
     sub.dvc("remote", "add", "--quiet", "--default", "storage", str(project.remote))
     sub.commit({"train.csv": "a\n1\n"})
+    sub.commit({"train.csv": "a\n1\n2\n"})
     clone = project.clone(tmp_path / "checkout")
-    step = run_step(clone.path, {"mode": "pull", "working-directory": "models/one", "targets": "train.csv"})
+    inputs = {"working-directory": "models/one", "targets": "train.csv", "base": "HEAD~1"}
+    step = run_step(clone.path, {"mode": "pull, stats", **inputs})
     assert step.code == 0, step.log
-    assert (clone.path / "models" / "one" / "train.csv").read_text() == "a\n1\n"
+    assert (clone.path / "models" / "one" / "train.csv").read_text() == "a\n1\n2\n"
+    assert "`train.csv`: 1 → 2 (+1) rows" in step.report
