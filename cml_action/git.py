@@ -228,12 +228,21 @@ def _settings(token: str, server_url: str) -> dict[str, str]:
     return settings
 
 
-def differs(folder: Path, commit: str, name: str) -> bool:
-    """Whether a path or glob in the work tree is not as it was at a commit; a new file makes it differ."""
-    specs = _specs(name)
-    if _run(folder, "diff", "--quiet", "--end-of-options", commit, "--", *specs).returncode != 0:
-        return True
-    return bool(_ask(folder, "ls-files", "--others", "--", *specs))
+def differing(folder: Path, commit: str, name: str) -> list[str]:
+    """Return the files of a path or glob that are not as they were at a commit, relative to the folder.
+
+    New ones are among them, also those that Git ignores: of DVC's files, every one is new to Git.
+    """
+    specs, found = _specs(name), []
+    for words in (
+        ("diff", "--name-only", "--no-renames", "--relative", "-z", "--end-of-options", commit),
+        ("ls-files", "--others", "-z"),
+    ):
+        done = _run(folder, *words, "--", *specs)
+        if done.returncode:
+            raise UsageError(f"`git {words[0]}` failed ({_last_line(done.stderr)}).", f"Check `{name}`.")
+        found += done.stdout.decode(errors="surrogateescape").split("\0")
+    return [path for path in found if path]
 
 
 def _specs(name: str) -> tuple[str, str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
 from cml_action import git
@@ -123,9 +125,18 @@ def _same(job: Job, sides: _Sides, name: str) -> bool:
     if job.base is None:
         return False
     before, after = sides.before(name), sides.after(name)
-    if before or after:
-        return before == after and all(after.values())
-    return not git.differs(job.project, job.base.commit, name)
+    if before != after or not all(after.values()):
+        return False
+    if after.keys() & _above(name):
+        return True
+    others = git.differing(job.project, job.base.commit, name)
+    return all(after.keys() & _above(path) for path in others)
+
+
+def _above(name: str) -> frozenset[str]:
+    """Return a path and the folders that it lies in."""
+    path = PurePosixPath(os.path.normpath(name))
+    return frozenset(map(str, (path, *path.parents)))
 
 
 def _nothing(job: Job, sides: _Sides) -> tuple[Text, ...]:
@@ -170,13 +181,10 @@ def _profile(job: Job, dataset: DataSet, label: str | None, what: str, edges: Pr
 def _base_profile(job: Job, sides: _Sides, name: str, label: str | None) -> Profile | None:
     """Profile a data set as it was at the base; None where it was not there."""
     assert job.base is not None  # noqa: S101 -- asked for with a base only
-    commit, folder = job.base.commit, job.private / "base"
-    folder.mkdir(exist_ok=True)
-    there = git.export(job.project, commit, name, folder)
-    if dvc.covers(sides.base, name):
+    commit, folder = job.base.commit, Path(mkdtemp(prefix="base-", dir=job.private))
+    if dvc.covers(sides.base, name):  # brings what Git holds of it, too
         dvc.read_base(job.project, commit, name, folder, remote=job.inputs.remote or None, log=job.log)
-        there = True
-    if not there:
+    elif not git.export(job.project, commit, name, folder):
         return None
     dataset = find(name, folder)
     try:

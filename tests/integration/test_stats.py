@@ -107,6 +107,21 @@ def test_data_that_was_edited_and_not_given_to_dvc_is_profiled_as_it_is(project:
     assert (project.path / "same.csv").read_text().endswith("3000,Gentoo\n")
 
 
+def test_a_folder_of_both_git_and_dvc_is_judged_and_read_as_a_whole(project: Project) -> None:
+    write(project.path, {"data/git.csv": FIRST, "data/dvc.csv": FIRST, ".gitignore": "/data/dvc.csv\n"})
+    project.dvc("add", "--quiet", "data/dvc.csv")
+    project.git("add", "--all")
+    project.git("commit", "--quiet", "-m", "Add data")
+    policy = "data: [{path: data/git.csv}, {path: data}, {path: '*/*.csv'}, {path: 'data/**'}]\n"
+    write(project.path, {"data/git.csv": FIRST + "1000,Gentoo\n", "cml.yaml": policy})
+    step = run_step(project.path, {"mode": "stats", "base": "HEAD"})
+    assert step.code == 0, step.log
+    assert "`data/git.csv`: 100 → 101 (+1) rows" in step.report
+    assert "`data`: 200 → 201 (+1) rows" in step.report
+    assert "`*/*.csv`: 401 → 402 (+1) rows" in step.report
+    assert "`data/**`: 200 → 201 (+1) rows" in step.report
+
+
 def test_a_text_column_that_moved_names_the_value_that_moved_most(project: Project) -> None:
     step = stats(project, data="train.csv")  # without a label, the classes are a column like any other
     row = next(line for line in step.report.splitlines() if "shift, PSI" in line)
