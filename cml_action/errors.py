@@ -6,11 +6,14 @@ where the situation is known and shown once, at the edge of the program.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+
+    from cml_action.report import Report
 
 
 class CmlActionError(Exception):
@@ -23,6 +26,8 @@ class CmlActionError(Exception):
     """
 
     exit_code: ClassVar[int] = 3
+    #: What a mode had done or found until then, which is published all the same.
+    report: Report | None = None
 
     def __init__(self, what: str, fix: str = "", *, path: str | None = None, line: int | None = None) -> None:
         self.what = _sentence(what)
@@ -51,6 +56,16 @@ class OutsideError(CmlActionError):
     """Something outside failed after its retries: network, remote, registry, GitHub, the disk."""
 
     exit_code = 3
+
+
+@contextlib.contextmanager
+def reported(report: Report) -> Iterator[None]:
+    """Let an error that is raised inside carry the report of what was done or found before it."""
+    try:
+        yield
+    except CmlActionError as error:
+        error.report = report
+        raise
 
 
 def suggestion(found: str, known: Iterable[str]) -> str:

@@ -60,7 +60,7 @@ def _modes(job: Job) -> tuple[Report, dict[str, float], CmlActionError | None]:
                 report += importlib.import_module(f"cml_action.modes.{name}").run(job)
         except CmlActionError as error:
             trace(job.log)
-            return report + _stopped(name, error), seconds, error
+            return report + (error.report or Report()) + _stopped(name, error), seconds, error
         except Exception as error:  # noqa: BLE001 -- the report is published all the same
             trace(job.log)
             fault = own_fault(error)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import cml_action
 from cml_action.data import dvc
 from cml_action.data.pull import pull
-from cml_action.errors import UsageError
+from cml_action.errors import UsageError, reported
 from cml_action.install import ensure
 from cml_action.model import describe, gate, labelled, python, reference
 from cml_action.model.demanded import demanded
@@ -99,11 +99,12 @@ def run(job: Job) -> Report:
         seconds=round(time.monotonic() - began, 3),
         run_url=job.event.run_url,
     )
-    kept = _kept(job, evidence)
+    report += _kept(job, evidence)
     if candidate.version:  # `promote` finds it there, in another job or on another day
-        candidate.version.keep(evidence)
+        with reported(report):
+            candidate.version.keep(evidence)
         job.log.line(f"The verdict is kept beside {candidate.name}.")
-    return report + kept
+    return report
 
 
 def _python(job: Job, policy: ModelPolicy | None, theirs: Path, models: Sequence[Path]) -> Path:

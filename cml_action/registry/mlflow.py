@@ -47,7 +47,7 @@ _MANNERS = {
 }
 #: A file that MLflow's client adds to what it downloads by a model's name.
 _ADDED = "registered_model_meta"
-_MOST_TAG = 100_000  # characters of a version's tag (mlflow.utils.validation)
+_MOST_TAG = 5_000  # characters of a version's tag (mlflow.utils.validation); MLflow 3 takes more
 _PAGE = 100
 
 

@@ -87,3 +87,14 @@ def test_a_version_that_is_not_there_is_named(promotion: Promotion) -> None:
     step = gate(promotion, model="mnist:v9.0.0")
     assert step.code == 2
     assert "There is no version v9.0.0 of `mnist`" in step.log
+
+
+def test_a_verdict_that_cannot_be_kept_is_in_the_report_all_the_same(promotion: Promotion) -> None:
+    promotion.policy(POLICY.replace("    - {measure: latency-p50, max-ratio: 100}\n", ""))
+    version = promotion.world.add({"model.bin": "1.5"})
+    step = gate(promotion, model=f"mnist:{version}", github_token="ghs_read_token")
+    assert step.code == 3, step.log
+    found = {check["id"]: check["status"] for check in step.result["checks"]}
+    assert (found["model/size/max"], found["gate"]) == ("pass", "error")
+    assert "`contents: write`" in step.report
+    assert step.outputs["model-digest"].startswith("sha256:")

@@ -6,9 +6,12 @@ import pytest
 
 from cml_action.errors import UsageError
 from cml_action.install import asked_for
+from cml_action.model.verdict import Evidence
 from cml_action.promotion import lock
 from cml_action.registry.history import gaps, line, with_outside
-from cml_action.registry.protocol import Move, read_move
+from cml_action.registry.kept import read_kept
+from cml_action.registry.mlflow import MlflowRegistry
+from cml_action.registry.protocol import Kept, Move, Version, read_move
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,3 +134,21 @@ def test_a_promotion_installs_the_client_of_its_registry_alone(
 ) -> None:
     (tmp_path / "cml.yaml").write_text(policy)
     assert asked_for({"CML_ACTION_INPUTS": inputs, "GITHUB_WORKSPACE": str(tmp_path)}) == families
+
+
+def test_evidence_of_many_checks_fits_into_a_tag_of_mlflow_2() -> None:
+    class Client:
+        def set_model_version_tag(self, _name: str, _version: str, key: str, value: str) -> None:
+            assert len(value) <= 5_000  # mlflow.utils.validation
+            tags[key] = value
+
+    tags: dict[str, str] = {}
+    checks = tuple({"id": f"model/latency/{at}", "status": "pass", "message": "x" * 200} for at in range(40))
+    digest = f"sha256:{'1' * 64}"
+    evidence = Evidence(
+        verdict="pass", reference="mnist:1", digest=digest, policy_digest=digest, checks=checks
+    )
+    registry = MlflowRegistry(client=Client(), server="http://mlflow")  # type: ignore[arg-type]
+    registry.keep_evidence(Version(collection="mnist", name="1"), Kept(evidence=evidence))
+    kept = read_kept(tags["cml-action.evidence"], shown_as="the tag").evidence
+    assert [each["id"] for each in kept.checks] == [each["id"] for each in checks]
