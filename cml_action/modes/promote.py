@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from cml_action.errors import UsageError
+from cml_action.errors import UsageError, reported
 from cml_action.promotion import describe, lock, notify
 from cml_action.promotion.after import follow_up
 from cml_action.promotion.approval import approved
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 def run(job: Job) -> Report:
     """Check everything, then move. A second run of the same finds what the first one did."""
-    notify.check(job.inputs.notify, os.environ)
+    token = job.inputs.github_token.get_secret_value()
+    notify.check(job.inputs.notify, job.event.repository, os.environ, token=token)
     target, wanted = open_target(job)
     if wanted is None:
         raise UsageError(
@@ -57,8 +58,10 @@ def run(job: Job) -> Report:
     done = registry.move(stage, move)
     job.log.line(f"{version.reference} took {target.alias} from {move.previous or 'nobody'}.")
     recorded = done.last or move
-    follow_up(job, target.collection, recorded)
-    return report + describe.moved(target.collection, recorded) + outputs
+    report += describe.moved(target.collection, recorded) + outputs
+    with reported(report):
+        follow_up(job, target.collection, recorded)
+    return report
 
 
 def _again(job: Job, target: Target, version: Version, stage: Stage) -> Report:
@@ -67,10 +70,12 @@ def _again(job: Job, target: Target, version: Version, stage: Stage) -> Report:
     move = last or Move(number=0, alias=target.alias, version=version.name)
     if job.inputs.dry_run != "true":
         stage = target.registry.settle(stage)
-        if last and last.kind != "outside" and last.version == version.name:
+    report = describe.held_already(target.collection, move) + _doubts(stage)
+    report += Report(outputs=describe.outputs(version, stage, move.digest))
+    if job.inputs.dry_run != "true" and last and last.kind != "outside" and last.version == version.name:
+        with reported(report):
             follow_up(job, target.collection, last)
-    report = describe.held_already(target.collection, move)
-    return report + _doubts(stage) + Report(outputs=describe.outputs(version, stage, move.digest))
+    return report
 
 
 def _reason(judged: Judged) -> str:

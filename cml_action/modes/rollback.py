@@ -6,7 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from cml_action.errors import UsageError, suggestion
+from cml_action.errors import UsageError, reported, suggestion
 from cml_action.promotion import describe, lock, notify
 from cml_action.promotion.after import follow_up
 from cml_action.promotion.evidence import judge
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 def run(job: Job) -> Report:
     """Find where to go, check that it is there and unchanged, then move."""
-    notify.check(job.inputs.notify, os.environ)
+    token = job.inputs.github_token.get_secret_value()
+    notify.check(job.inputs.notify, job.event.repository, os.environ, token=token)
     target, _ = open_target(job)
     registry = target.registry
     stage = registry.look(target.collection, target.alias)
@@ -50,8 +51,10 @@ def run(job: Job) -> Report:
     done = registry.move(stage, move)
     job.log.line(f"{target.alias} went back from {move.previous or 'nobody'} to {version.reference}.")
     recorded = done.last or move
-    follow_up(job, target.collection, recorded)
-    return report + describe.moved(target.collection, recorded) + locked + outputs
+    report += describe.moved(target.collection, recorded) + locked + outputs
+    with reported(report):
+        follow_up(job, target.collection, recorded)
+    return report
 
 
 def _is_ours(job: Job, stage: Stage) -> bool:
@@ -72,12 +75,14 @@ def _again(job: Job, target: Target, stage: Stage) -> Report:
     assert move is not None  # noqa: S101 -- somebody holds the stage
     if job.inputs.dry_run != "true":
         stage = target.registry.settle(stage)
-        if move.kind != "outside" and stage.holder and stage.holder.name == move.version:
-            follow_up(job, target.collection, move)
-    found = Report(checks=_doubts(stage)) + describe.held_already(target.collection, move)
+    report = Report(checks=_doubts(stage)) + describe.held_already(target.collection, move)
     if stage.holder is None:
-        return found
-    return found + Report(outputs=describe.outputs(stage.holder, stage, move.digest))
+        return report
+    report += Report(outputs=describe.outputs(stage.holder, stage, move.digest))
+    if job.inputs.dry_run != "true" and move.kind != "outside" and stage.holder.name == move.version:
+        with reported(report):
+            follow_up(job, target.collection, move)
+    return report
 
 
 def _asked(job: Job, target: Target, stage: Stage) -> str:

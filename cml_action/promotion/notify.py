@@ -14,7 +14,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from cml_action.errors import OutsideError, UsageError
+from cml_action.errors import CmlActionError, OutsideError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,13 +28,21 @@ _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 _TIMEOUT_S = 20
 
 
-def check(targets: Sequence[str], environ: Mapping[str, str]) -> None:
+def check(targets: Sequence[str], repository: str, environ: Mapping[str, str], *, token: str) -> None:
     """Find out what is wrong with the input before anything moves.
 
-    :raises UsageError: neither a web address nor a repository, or a web address without a secret.
+    :param repository: the job's own, into which its `token` may dispatch.
+    :raises UsageError: neither a web address nor a repository, a web address without a secret, or a
+        repository without a token.
     """
     for each in targets:
         if _REPOSITORY.fullmatch(each):
+            if not environ.get(TOKEN) and not (token and each.lower() == repository.lower()):
+                raise UsageError(
+                    f"The input `notify` names the repository `{each}`, and {TOKEN} is not set.",
+                    f"Set {TOKEN} in the step's `env:` to a token that may write to `{each}`: the job's own"
+                    " counts in its own repository alone.",
+                )
             continue
         place = urlsplit(each)
         if place.scheme not in {"http", "https"} or not place.hostname:
@@ -62,10 +70,10 @@ def tell(
     environ: Mapping[str, str],
     *,
     token: str,
-) -> None:
+) -> list[str]:
     """Tell every target; one that cannot be reached keeps none from the others.
 
-    :raises OutsideError: naming those that could not be told.
+    :returns: a sentence for each that could not be told.
     """
     key = key_of(event.repository, collection, move)
     told = body(key, collection, move, event)
@@ -76,17 +84,11 @@ def tell(
                 _dispatch(target, told, event.api_url, environ.get(TOKEN) or token)
             else:
                 _post(target, told, environ.get(SECRET, ""))
-        except OutsideError as error:
-            return error.what
+        except CmlActionError as error:
+            return f"The deployer was not told: {error.what}"
         return ""
 
-    faults = list(filter(None, map(tell_one, targets)))
-    if faults:
-        raise OutsideError(
-            f"`{move.alias}` moved to `{collection}:{move.version}`, and the deployer was not told:"
-            f" {' '.join(faults)}",
-            "Run the job again: it moves nothing twice, and tells with the same key.",
-        )
+    return list(filter(None, map(tell_one, targets)))
 
 
 def body(key: str, collection: str, move: Move, event: Event) -> dict[str, object]:

@@ -266,7 +266,7 @@ def test_files_that_were_exchanged_stop_a_rollback(promotion: Promotion) -> None
 
 
 def test_a_deployer_is_told_with_a_signature_and_a_key(promotion: Promotion, receiver: Receiver) -> None:
-    promotion.environ = {"CML_WEBHOOK_SECRET": "hunter2hunter2"}
+    promotion.environ = {"CML_WEBHOOK_SECRET": "hunter2hunter2", "CML_DISPATCH_TOKEN": "ghs_write_token"}
     receiver.answers = [500]
     version = promotion.version("one")
     step = promotion.step("promote", model=f"mnist:{version}", notify=f"{receiver.url}, o/deploy")
@@ -294,7 +294,7 @@ def test_a_deployer_that_cannot_be_told_is_told_by_the_next_run(
     version = promotion.version("one")
     step = promotion.step("promote", model=f"mnist:{version}", notify=receiver.url)
     assert step.code == 3
-    assert "the deployer was not told: 127.0.0.1 answered 404" in step.log
+    assert "The deployer was not told: 127.0.0.1 answered 404" in step.log
     assert promotion.holder() == version
     assert promotion.hub.deployments.states()[0][1] == ["in_progress"]
     assert promotion.step("promote", model=f"mnist:{version}", notify=receiver.url).code == 0
@@ -305,11 +305,26 @@ def test_a_deployer_that_cannot_be_told_is_told_by_the_next_run(
     assert len(receiver.got) == 2
 
 
+def test_a_deployer_is_told_and_the_report_says_what_moved_though_no_deployment_can_be_recorded(
+    promotion: Promotion, receiver: Receiver
+) -> None:
+    promotion.environ = {"CML_WEBHOOK_SECRET": "hunter2hunter2"}
+    promotion.hub.fail("GET", "/deployments", Fault(status=422, message="Not now"))
+    version = promotion.version("one")
+    step = promotion.step("promote", model=f"mnist:{version}", notify=receiver.url)
+    assert step.code == 3
+    assert f"`production` moved to `mnist:{version}`, but: Could not record the Deployment" in step.log
+    assert f"`mnist:{version}` took `production`, which nobody held." in step.report
+    assert (step.outputs["version"], step.outputs["verdict"]) == (version, "fail")
+    assert len(receiver.got) == 1
+
+
 @pytest.mark.parametrize(
     ("notify", "said"),
     [
         ("ftp://x/y", "neither a web address nor a repository"),
         ("https://x/y", "CML_WEBHOOK_SECRET is not set"),
+        ("o/deploy", "CML_DISPATCH_TOKEN is not set"),
     ],
 )
 def test_a_notification_that_cannot_work_is_named_before_anything_moves(
