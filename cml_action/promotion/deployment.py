@@ -1,7 +1,8 @@
 """A move as a GitHub Deployment, so that the repository's page shows what is in production since when.
 
-A Deployment is known by its task, `promote:COLLECTION#ALIAS#NUMBER`: a job that was killed finds what it
-made. Its last status is also what says that the deployer was told.
+A Deployment is known by its task, `promote:COLLECTION#ALIAS#NUMBER`, and its payload: a job that was killed
+finds what it made, and not what was made before the record began anew. Its last status is also what says that
+the deployer was told.
 """
 
 from __future__ import annotations
@@ -62,14 +63,21 @@ def finish(recorded: Recorded, move: Move, event: Event) -> None:
 
 def _begin(repository: Repository, collection: str, move: Move, event: Event, revision: str) -> Recorded:
     task = f"{move.kind}:{collection}#{move.alias}#{move.number}"
-    found = next(iter(repository.get_deployments(task=task, environment=move.alias)), None)
+    payload = {
+        "collection": collection,
+        "version": move.version,
+        "previous": move.previous,
+        "when": move.when,
+    }
+    known = repository.get_deployments(task=task, environment=move.alias)
+    found = next((each for each in known if each.payload == payload), None)
     if found is None:
         found = repository.create_deployment(
             ref=revision,
             task=task,
             auto_merge=False,  # GitHub would merge the default branch into the revision
             required_contexts=[],  # the job that promotes is itself a check that is not finished
-            payload={"collection": collection, "version": move.version, "previous": move.previous},
+            payload=payload,
             environment=move.alias,
             description=f"{collection}:{move.version}"[:_MOST_WORDS],
             production_environment=move.alias == "production",

@@ -58,8 +58,11 @@ def check(targets: Sequence[str], repository: str, environ: Mapping[str, str], *
 
 
 def key_of(repository: str, collection: str, move: Move) -> str:
-    """Return the key of a move: the same however often it is told, and no other move's."""
-    return f"{repository}/{collection}#{move.alias}#{move.number}"
+    """Return the key of a move: the same however often it is told, and no other move's.
+
+    Numbers begin with 1 again where a record was deleted; the moment tells such moves apart.
+    """
+    return f"{repository}/{collection}#{move.alias}#{move.number}@{move.when}"
 
 
 def tell(

@@ -275,12 +275,13 @@ def test_a_deployer_is_told_with_a_signature_and_a_key(promotion: Promotion, rec
     assert len(receiver.got) == 2  # the first was answered 500
     signed = hmac.new(b"hunter2hunter2", sent, hashlib.sha256).hexdigest()
     assert headers["X-Cml-Signature-256"] == f"sha256={signed}"
-    assert headers["Idempotency-Key"] == "o/r/mnist#production#1"
+    key = f"o/r/mnist#production#1@{promotion.stage().moves[0].when}"
+    assert headers["Idempotency-Key"] == key
     (event,) = promotion.hub.deployments.dispatched
     assert event["event_type"] == "model-promoted"
     assert json.loads(sent) == event["client_payload"]
     assert (event["client_payload"]["key"], event["client_payload"]["move"]["version"]) == (
-        "o/r/mnist#production#1",
+        key,
         version,
     )
     assert "hunter2" not in step.log + step.report
@@ -299,10 +300,15 @@ def test_a_deployer_that_cannot_be_told_is_told_by_the_next_run(
     assert promotion.hub.deployments.states()[0][1] == ["in_progress"]
     assert promotion.step("promote", model=f"mnist:{version}", notify=receiver.url).code == 0
     keys = {headers["Idempotency-Key"] for headers, _ in receiver.got}
-    assert (len(receiver.got), keys) == (2, {"o/r/mnist#production#1"})
+    assert (len(receiver.got), len(keys)) == (2, 1)
     # Now the Deployment says that it is done, and nobody is told a third time.
     promotion.step("promote", model=f"mnist:{version}", notify=receiver.url)
     assert len(receiver.got) == 2
+    # The record is deleted and begins anew: this is another move, though it has the first one's number.
+    git(["push", "--quiet", "direct", ":refs/tags/mnist#production#1"], promotion.world.workspace)
+    assert promotion.step("promote", model=f"mnist:{version}", notify=receiver.url).code == 0
+    assert len(receiver.got) == 3
+    assert receiver.got[-1][0]["Idempotency-Key"] not in keys
 
 
 def test_a_deployer_is_told_and_the_report_says_what_moved_though_no_deployment_can_be_recorded(
