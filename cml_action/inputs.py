@@ -199,7 +199,7 @@ USED_BY: dict[str, tuple[str, ...]] = {
     "baseline": ("gate",),
     "model-loader": ("gate",),
     "python": ("gate",),
-    "gates": ("gate",),
+    "gates": ("gate", "promote", "rollback"),
     "registry": ("gate", "promote", "rollback"),
     "collection": ("gate", "promote", "rollback"),
     "alias": ("gate", "promote", "rollback"),

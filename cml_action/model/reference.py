@@ -23,8 +23,15 @@ _SHOWN = 60
 # Letters and digits of any script, and what stands in file names; no quotes, no `$`, `;`, `|`, `&`, `<`, no
 # line breaks.
 _PATH = re.compile(r"(?!-)[\w@+=,()\[\] .-]+(/(?!-)[\w@+=,()\[\] .-]+)*/?")
-#: `name:version`, with up to three parts before the name: W&B's `entity/project/name:v3`, `org/registry/…`.
-_VERSION = re.compile(r"(wandb-artifact://)?([\w.-]+/){0,3}(?!-)[\w.-]+:(?!-)[\w.-]+")
+#: What a registry, or a gate, knows files by.
+DIGEST = r"(?:sha256|md5|git|wandb):[0-9a-f]{32,64}(?:\.dir)?"
+# W&B's names have up to three parts before them: `entity/project/name`. MLflow's may hold spaces.
+_NAME = r"(?:[\w.-]+(?: [\w.-]+)*/){0,3}(?!-)[\w.-]+(?: [\w.-]+)*"
+# `name:v3`, `name@v1.2.3` and `name#production` as GTO writes them, `name@sha256:…`, or a digest alone.
+_VERSION = re.compile(
+    rf"(?:wandb-artifact://)?{_NAME}"
+    rf"(?::(?!-)[\w.+-]+|[:@]{DIGEST}|@v?\d+(?:\.\d+)*(?:[+-][\w.+-]+)?|#(?!-)[\w.-]+)|{DIGEST}"
+)
 
 #: Keys of an event's payload that name the model, in the order in which they count. The first is W&B's
 #: (W&B, "Create an automation": payload variables); the others are what people write by hand.
@@ -37,7 +44,7 @@ _SAID = ("artifact_collection_name", "entity_name", "project_name", "event_type"
 class Reference:
     """A model's name.
 
-    :param kind: `path`, below the project, or `version`, in a registry.
+    :param kind: `path`, below the project, or `version`, in a registry; `net@2` may be either.
     :param origin: who named it, in words: the input `model`, a key of the event, `cml.yaml`.
     """
 

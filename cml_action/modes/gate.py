@@ -142,11 +142,16 @@ class _Model:
 
 
 def _find(job: Job, wanted: Reference) -> _Model:
-    if wanted.kind == "path":
+    if wanted.kind == "path" or _is_here(job, wanted.text):
         return _Model(name=wanted.text, path=_path(job, wanted))
     from cml_action.promotion.candidate import fetch_candidate
 
     return _of_version(fetch_candidate(job, wanted.text, wanted.origin))
+
+
+def _is_here(job: Job, text: str) -> bool:
+    """Whether a name that reads like `net@2`, a version, is that of a file or folder of the project."""
+    return "@" in text and ((job.project / text).exists() or dvc.covers(job.tracked, text))
 
 
 def _of_version(version: Candidate) -> _Model:

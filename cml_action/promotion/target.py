@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from cml_action.registry.protocol import Registry
 
 # `mnist:v3`, `mnist@v1.2.3` and `mnist#production` as GTO writes them, `org/registry/mnist:production`,
-# `mnist@sha256:…`. A digest may stand alone.
-_DIGEST = r"(?:sha256|md5|git|wandb):[0-9a-f]{32,64}(?:\.dir)?"
-_REFERENCE = re.compile(rf"(?:(?!{_DIGEST}$)(?P<collection>[^@#\s]+?)[:@#])?(?P<wanted>{_DIGEST}|[\w.+-]+)")
+# `mnist@sha256:…`. A digest may stand alone. MLflow's names may hold spaces.
+_REFERENCE = re.compile(
+    rf"(?:(?!{reference.DIGEST}$)(?P<collection>[^@#\s]+?(?: [^@#\s]+)*?)[:@#])?"
+    rf"(?P<wanted>{reference.DIGEST}|[\w.+-]+)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)

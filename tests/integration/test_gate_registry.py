@@ -63,7 +63,7 @@ def test_a_version_is_gated_beside_the_holder_of_the_stage_and_promoted_on_the_v
     refused = promotion.step("promote", model=f"mnist:{second}")
     assert refused.code == 1
     assert "No verdict of a gate" in refused.log
-    step = gate(promotion, model=f"mnist:{second}")
+    step = gate(promotion, model=f"mnist@{second}", baseline="mnist#production")  # as GTO writes them
     assert step.code == 0, step.log
     assert f"`mnist:{second}` may replace `mnist:{first}`" in step.report
     assert step.result["model"]["baseline"] == f"mnist:{first}"

@@ -71,6 +71,13 @@ def test_every_mode_is_a_command_with_the_inputs_that_it_reads_as_options() -> N
         assert options - {"--debug", "--help", "-h", "named"} == wanted, name
 
 
+def test_what_a_gate_demanded_can_be_said_to_promote_and_rollback_as_well() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+    for name in ("gate", "promote", "rollback"):
+        assert any("--gates" in parameter.opts for parameter in commands[name].params), name
+
+
 @pytest.mark.parametrize("words", [["stats", "rows.csv"], ["stats", "--data", "rows.csv"]])
 def test_a_commands_own_input_may_stand_without_its_name(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

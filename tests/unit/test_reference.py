@@ -7,6 +7,7 @@ import pytest
 from cml_action.errors import UsageError
 from cml_action.event import Event
 from cml_action.model.reference import Reference, find, parse, said
+from cml_action.promotion.target import _REFERENCE
 
 #: What W&B's automations send, with the variables that its documentation lists.
 WANDB = {
@@ -111,7 +112,26 @@ def test_a_payload_without_a_model_names_none(payload: Any) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["net:production", "net:v3", "wandb-registry-model/mnist:v1", "org/wandb-registry-model/mnist:staging"],
+    [
+        "net:production",
+        "net:v3",
+        "wandb-registry-model/mnist:v1",
+        "org/wandb-registry-model/mnist:staging",
+        f"wandb-registry-model/mnist@wandb:{'2e' * 16}",
+        f"mnist@sha256:{'a' * 64}",
+        f"sha256:{'a' * 64}",
+        "mnist@v1.2.3",
+        "mnist@v1.2.3-rc.1",
+        "mnist:v1.2.3+cu118",
+        "mnist#production",
+        "My Model:3",
+    ],
 )
 def test_versions(text: str) -> None:
     assert parse(text, "the input `model`").kind == "version"
+    assert _REFERENCE.fullmatch(text)  # what a gate takes, `promote` takes as well
+
+
+@pytest.mark.parametrize("text", ["models/net@2.pt", "models@2/net.pt", "a@b", "net+cu118.pt"])
+def test_paths_that_look_like_versions(text: str) -> None:
+    assert parse(text, "the input `model`").kind == "path"
