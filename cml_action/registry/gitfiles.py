@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import posixpath
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -15,13 +16,14 @@ from cml_action.errors import OutsideError, UsageError
 from cml_action.registry.protocol import NotThereError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from cml_action.registry.gitremote import GitRemote
     from cml_action.registry.protocol import Version
 
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _PIECE = 1 << 20
+_CORRECT = "Correct the path in `dvc.yaml`, `artifacts.yaml` or `cml.yaml`, or name another version."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,8 @@ class Files:
     def locate(self, remote: GitRemote, version: Version) -> tuple[str, str]:
         """Return the path of a version's model in the repository, and its digest there.
 
-        `git:…` is the object in Git, `md5:…` what DVC records. Neither file is fetched for that.
+        `git:…` is the object in Git, `md5:…` what DVC records; empty where DVC tracks a folder around it.
+        Neither file is fetched for that.
 
         :raises UsageError: nothing says where the model lies.
         :raises NotThereError: the commit has no such file, and DVC records none there.
@@ -51,12 +54,12 @@ class Files:
         if listed:
             return path, f"git:{listed.split()[2]}"
         recorded = _recorded_by_dvc(remote, commit, path)
-        if not recorded:
+        if recorded is None:
             raise NotThereError(
                 f"`{version.reference}` (commit {commit[:7]}) has no `{path}`: neither Git nor DVC knows it.",
-                "Correct the path in `dvc.yaml`, `artifacts.yaml` or `cml.yaml`, or name another version.",
+                _CORRECT,
             )
-        return path, f"md5:{recorded}"
+        return path, f"md5:{recorded}" if recorded else ""
 
     def download(self, remote: GitRemote, version: Version, folder: Path) -> Path:
         """Write a version's files below a folder, check them against its digest, and return the model."""
@@ -69,7 +72,13 @@ class Files:
         inside = path.relative_to(self.prefix) if self.prefix else path
         self.pull(version.revision, str(inside), folder)
         found = folder / inside
-        if f"md5:{_md5(found)}" != version.digest:
+        if not found.exists():
+            raise NotThereError(
+                f"`{version.reference}` (commit {version.revision[:7]}) has no `{path}`: DVC tracks the"
+                " folder around it, which does not hold it.",
+                _CORRECT,
+            )
+        if version.digest and f"md5:{_md5(found)}" != version.digest:
             raise OutsideError(
                 f"The files of `{version.reference}` that DVC's remote holds are not those that were recorded"
                 f" ({version.digest}).",
@@ -132,21 +141,36 @@ def _write(remote: GitRemote, line: str, folder: Path, version: Version) -> None
             )
 
 
-def _recorded_by_dvc(remote: GitRemote, commit: str, path: str) -> str:
-    """Return the MD5 that a `.dvc` file or a `dvc.lock` beside or above a path records for it."""
-    place = PurePosixPath(path)
-    pointer = _yaml(remote, commit, f"{path}.dvc")
-    for out in _at(pointer, "outs") or ():
-        if _at(out, "path") == place.name:
-            return str(_at(out, "md5") or "")
+def _recorded_by_dvc(remote: GitRemote, commit: str, path: str) -> str | None:
+    """Return the MD5 that DVC records for a path; empty inside a folder that it tracks, None elsewhere."""
+    place, is_inside = PurePosixPath(path), False
+    for out, md5 in _outs_around(remote, commit, place):
+        if out == place:
+            return md5
+        is_inside = is_inside or out in place.parents
+    return "" if is_inside else None
+
+
+def _outs_around(remote: GitRemote, commit: str, place: PurePosixPath) -> Iterator[tuple[PurePosixPath, str]]:
+    """Yield path and MD5 of what the `.dvc` files and `dvc.lock` at a place and its folders name."""
+    for each in (place, *place.parents[:-1]):
+        pointer = _yaml(remote, commit, f"{each}.dvc")
+        yield from _outs(pointer, each.parent, _at(pointer, "wdir"))
     for folder in place.parents:
-        lock = _yaml(remote, commit, str(folder / "dvc.lock"))
-        stages = _at(lock, "stages")
-        for stage in stages.values() if isinstance(stages, dict) else ():
-            for out in _at(stage, "outs") or ():
-                if PurePosixPath(folder, str(_at(out, "path"))) == place:
-                    return str(_at(out, "md5") or "")
-    return ""
+        locked = _at(_yaml(remote, commit, str(folder / "dvc.lock")), "stages")
+        if not isinstance(locked, dict):
+            continue
+        stages = _at(_yaml(remote, commit, str(folder / "dvc.yaml")), "stages")
+        for name, stage in locked.items():
+            written = _at(stages, str(name).partition("@")[0])  # `train@0` is of a `foreach` or a `matrix`
+            yield from _outs(stage, folder, _at(written, "wdir") or _at(written, "do", "wdir"))
+
+
+def _outs(stage: Any, folder: PurePosixPath, wdir: Any) -> Iterator[tuple[PurePosixPath, str]]:
+    """Yield the outputs of a stage with their MD5; their paths are relative to its `wdir`."""
+    for out in _at(stage, "outs") or ():
+        path = posixpath.normpath(folder / str(wdir or ".") / str(_at(out, "path")))
+        yield PurePosixPath(path), str(_at(out, "md5") or "")
 
 
 def _yaml(remote: GitRemote, commit: str, path: str) -> Any:

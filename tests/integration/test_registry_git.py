@@ -12,8 +12,9 @@ import pytest
 
 from cml_action.errors import OutsideError
 from cml_action.registry.history import line
+from cml_action.registry.protocol import NotThereError
 from tests.services.githttp import git, persist_credentials
-from tests.services.projects import new_project, run
+from tests.services.projects import new_project, run, write
 from tests.services.race import take
 from tests.services.registries import GitWorld
 
@@ -119,9 +120,12 @@ def test_a_model_in_dvc_is_known_by_its_md5_and_fetched_from_the_remote(
     world: GitWorld, tmp_path: Path
 ) -> None:
     project = new_project(tmp_path / "dvc")
-    (project.path / "artifacts.yaml").write_text("mnist:\n  path: models\n")
+    (project.path / "artifacts.yaml").write_text(
+        "mnist: {path: models}\nnet: {path: models/net.bin}\nlost: {path: models/lost.bin}\n"
+    )
     project.commit({"models/net.bin": "one", "models/code/config.json": "{}"}, "Train")
-    project.git("tag", "-a", "-m", "First", "mnist@v1.0.0")
+    for name in ("mnist", "net", "lost"):
+        project.git("tag", "-a", "-m", "First", f"{name}@v1.0.0")
     project.commit({"models/net.bin": "two"}, "Train again")
     project.git("push", "--quiet", str(world.bare), "HEAD:main", "--tags")
     world.workspace = tmp_path / "checkout"
@@ -134,6 +138,35 @@ def test_a_model_in_dvc_is_known_by_its_md5_and_fetched_from_the_remote(
     found = registry.download(version, tmp_path / "out")
     assert (found / "net.bin").read_text() == "one"
     assert (found / "code" / "config.json").read_text() == "{}"
+    # A file in a folder that DVC tracks as a whole has no digest of its own, and is fetched alone.
+    inside = registry.find("net", "v1.0.0")
+    assert inside.digest == ""
+    (tmp_path / "file").mkdir()
+    assert registry.download(inside, tmp_path / "file").read_text() == "one"
+    assert not (tmp_path / "file" / "models" / "code").exists()
+    with pytest.raises(NotThereError, match="DVC tracks the folder around it, which does not hold it"):
+        registry.download(registry.find("lost", "v1.0.0"), tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("stage", "path"),
+    [
+        ("train: {wdir: models, cmd: x}", "net.pt"),
+        ("train: {cmd: x}", "models/net.pt"),
+        ("train: {wdir: src/train, cmd: x}", "../../models/net.pt"),
+        ("train: {foreach: [a], do: {wdir: models, cmd: x}}", "net.pt"),
+    ],
+)
+def test_the_output_of_a_stage_is_found_from_its_working_directory(
+    world: GitWorld, stage: str, path: str
+) -> None:
+    name = "train@a" if "foreach" in stage else "train"
+    lock = f"schema: '2.0'\nstages: {{{name}: {{cmd: x, outs: [{{path: {path}, md5: {'a' * 32}}}]}}}}\n"
+    described = {"artifacts.yaml": "mnist: {path: models/net.pt}\n", "dvc.yaml": f"stages: {{{stage}}}\n"}
+    write(world.workspace, {**described, "dvc.lock": lock})
+    world.commit("Train")
+    world.tag("mnist@v1.0.0", "HEAD")
+    assert world.open().find("mnist", "v1.0.0").digest == f"md5:{'a' * 32}"
 
 
 def test_the_history_is_a_table_and_json(world: GitWorld) -> None:
