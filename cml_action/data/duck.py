@@ -82,6 +82,10 @@ def opened(
             with explained(dataset):
                 # Timestamps with a zone are told in UTC on every machine.
                 connection.execute("SET TimeZone = 'UTC'")
+                if dataset.kind == "parquet":
+                    # The smallest and the largest value that Parquet notes leave out NaN (parquet.thrift,
+                    # `ColumnOrder`). DuckDB takes them for the bounds of all, and would not look for it.
+                    connection.execute("SET disabled_optimizers = 'statistics_propagation'")
                 # Without these, nothing is told of how far a query has come.
                 connection.execute("SET enable_progress_bar = true")
                 connection.execute("SET enable_progress_bar_print = false")

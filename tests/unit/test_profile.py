@@ -363,6 +363,19 @@ def test_infinities_are_counted_and_nan_is_null(tmp_path: Path) -> None:
     assert (column.nulls, column.distinct, column.top[0].count) == (2, 2, 2)
 
 
+@pytest.mark.parametrize("kind", [pa.float32(), pa.float64()])
+@pytest.mark.parametrize("name", ["t.parquet", "t.arrow"])
+def test_nan_is_null_also_where_the_files_own_bounds_leave_it_out(
+    tmp_path: Path, name: str, kind: pa.DataType
+) -> None:
+    table = pa.table({"a": pa.array([1.0, 2.0, float("nan")] * 10, kind)})
+    (column,) = profiled(tmp_path, name, table).columns
+    assert (column.nulls, column.distinct, column.min, column.max) == (10, 2, 1.0, 2.0)
+    assert column.numbers is not None
+    assert (column.numbers.mean, column.numbers.infinite) == (1.5, 0)
+    assert sum(column.numbers.histogram.counts) == 20
+
+
 @pytest.mark.parametrize(
     ("kind", "low", "high"),
     [
