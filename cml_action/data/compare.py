@@ -136,11 +136,14 @@ def psi_noise(base: Sequence[float], head: Sequence[float]) -> float:
 
 
 def _joined(base: Sequence[int], head: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Join neighbouring bins until each holds about a tenth of the base, as deciles would."""
+    """Join neighbouring bins until each holds about a tenth of the base, as deciles would.
+
+    A bin that holds so much by itself is joined to none before it: it would hide what these few become.
+    """
     wanted = sum(base) / _PSI_BINS
     joined: tuple[list[int], list[int]] = ([0], [0])
     for before, after in zip(base, head, strict=True):
-        if joined[0][-1] >= wanted:
+        if joined[0][-1] >= wanted or before >= wanted:
             joined[0].append(0)
             joined[1].append(0)
         joined[0][-1] += before

@@ -2,11 +2,27 @@ from __future__ import annotations
 
 import math
 import random
+from typing import TYPE_CHECKING
 
 import pytest
 from scipy import stats
 
-from cml_action.data.compare import psi, psi_noise
+from cml_action.data.compare import Shift, psi, psi_noise, shifts
+from tests.services.tables import profiled
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def shift_of(tmp_path: Path, base: dict[str, int], head: dict[str, int]) -> Shift:
+    """Compare two tables of one column, of which each value is given with its number of rows."""
+
+    def text(values: dict[str, int]) -> str:
+        return "a\n" + "".join(f"{value}\n" * count for value, count in values.items())
+
+    before = profiled(tmp_path, "base.csv", text(base))
+    (shift,) = shifts(before, profiled(tmp_path, "head.csv", text(head), edges=before))
+    return shift
 
 
 def test_the_index_is_the_sum_over_the_bins_of_its_definition() -> None:
@@ -49,3 +65,13 @@ def test_the_noise_is_the_quantile_of_chi_squared(degrees: int) -> None:
     total = sum(base)
 
     assert psi_noise(base, head) == pytest.approx(stats.chi2.ppf(0.99, degrees) * 2 / total, rel=0.02)
+
+
+@pytest.mark.parametrize(("few", "most"), [("0", "1"), ("1", "0")])
+def test_a_value_that_few_rows_had_and_most_have_is_a_large_shift(
+    tmp_path: Path, few: str, most: str
+) -> None:
+    shift = shift_of(tmp_path, {few: 50, most: 950}, {few: 950, most: 50})
+
+    assert shift.psi == pytest.approx(psi([50, 950], [950, 50]))
+    assert shift.worth_a_row
