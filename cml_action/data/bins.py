@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 BINS = 20
 #: Edges at the sample's quantiles: about 0.4 % of the rows between two.
 _RANKS = 256
+#: The bin of a constant reaches so far to each side of it, as a part of it: float32 rounds by less.
+_NEAR = 1e-6
 #: Beyond so many interquartile ranges from the quartiles lies an outlier (Tukey's outer fence).
 _FENCE = 3
 
@@ -28,9 +30,8 @@ def edges(low: float, high: float, sample: Mapping[float, int], *, integers: boo
     :param integers: bins hold as many integers each, and their edges lie halfway between two.
     """
     if low == high:
-        return (
-            (low - 0.5, low + 0.5) if low - 0.5 < low < low + 0.5 else (math.nextafter(low, -math.inf), low)
-        )
+        half = min(abs(low) * _NEAR or _NEAR, 0.5)
+        return (low - half, low + half) if low - half < low else (math.nextafter(low, -math.inf), low)
     first, third = (_of_sample(sample, share) for share in (0.25, 0.75))
     if third > first:
         low, high = max(low, first - _FENCE * (third - first)), min(high, third + _FENCE * (third - first))

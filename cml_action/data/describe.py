@@ -336,11 +336,11 @@ def _drawn(found: Compared, columns: Sequence[Column], title: str, lead: Text, *
 
 def _panel(found: Compared, column: Column) -> Panel:
     assert column.numbers is not None  # noqa: S101 -- called with those that have
-    histogram = column.numbers.histogram
-    sides = [Series(name="head", values=_normed(histogram.folded))]
+    histogram = column.numbers.histogram.folded
+    sides = [Series(name="head", values=_normed(histogram.counts))]
     old = found.base.column(column.name) if found.base else None
-    if old and old.numbers and old.numbers.histogram.edges == histogram.edges:
-        sides.insert(0, Series(name="base", values=_normed(old.numbers.histogram.folded)))
+    if old and old.numbers and (before := old.numbers.histogram.folded).edges == histogram.edges:
+        sides.insert(0, Series(name="base", values=_normed(before.counts)))
     return Panel(title=column.name, edges=histogram.edges, series=tuple(sides), unit=_unit(column))
 
 

@@ -75,3 +75,15 @@ def test_a_value_that_few_rows_had_and_most_have_is_a_large_shift(
 
     assert shift.psi == pytest.approx(psi([50, 950], [950, 50]))
     assert shift.worth_a_row
+
+
+@pytest.mark.parametrize(
+    ("constant", "other"),
+    [("7", "8"), ("7", "6"), ("0.5", "0.6"), ("0.0", "0.1"), ("2024-01-01", "2024-01-02"), ("7", "7.5")],
+)
+def test_a_constant_that_becomes_another_is_a_large_shift(tmp_path: Path, constant: str, other: str) -> None:
+    shift = shift_of(tmp_path, {constant: 100}, {other: 100})
+
+    assert shift.psi == pytest.approx(psi([100, 0], [0, 100]))
+    assert shift.shifted
+    assert not shift_of(tmp_path, {constant: 100}, {constant: 90}).psi
