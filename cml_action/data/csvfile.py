@@ -47,6 +47,8 @@ NULLS = (
     "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A",
     "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
 )  # fmt: skip
+#: For all of DuckDB's readers: a folder `split=train` in a path, even above the workspace, would be a column.
+NO_PARTITIONS = "hive_partitioning = false"
 _DELIMITERS = ",;\t|"
 #: A longer row, or a longer field, is refused by DuckDB: 2 MiB by default, too little for texts.
 #: The buffers are told their size: for compressed files they would be 16 times as large as this, each.
@@ -162,7 +164,8 @@ def _options(delimiter: str, nulls: Sequence[str] = NULLS) -> str:
     words = ", ".join(quoted(null) for null in nulls)
     return (
         f"delim = {quoted(delimiter)}, quote = '\"', escape = '\"', header = true, skip = 0, comment = '', "
-        f"nullstr = [{words}], max_line_size = {_MAX_LINE}, buffer_size = {2 * _MAX_LINE}, strict_mode = true"
+        f"nullstr = [{words}], max_line_size = {_MAX_LINE}, buffer_size = {2 * _MAX_LINE}, "
+        f"strict_mode = true, {NO_PARTITIONS}"
     )
 
 

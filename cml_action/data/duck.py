@@ -111,9 +111,8 @@ def _view(
     elif dataset.kind == "parquet":
         if len(dataset.files) > 1:
             spool.same_columns(dataset, [pq.read_schema(file).names for file in dataset.files])
-        source = csvfile.Source(
-            sql=f"read_parquet({csvfile.files_literal(dataset.files)}, union_by_name = true)"
-        )
+        options = f"union_by_name = true, {csvfile.NO_PARTITIONS}"
+        source = csvfile.Source(sql=f"read_parquet({csvfile.files_literal(dataset.files)}, {options})")
     elif dataset.kind == "jsonl":
         source = _json_lines(connection, spool.readable(dataset, scratch))
     else:
@@ -137,7 +136,10 @@ def _json_lines(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) ->
     :raises duckdb.InvalidInputException: there is no object in the files; `explained` looks for the place.
     """
     place = csvfile.files_literal(files)
-    options = f"format = 'newline_delimited', union_by_name = true, maximum_object_size = {_MAX_OBJECT}"
+    options = (
+        f"format = 'newline_delimited', union_by_name = true, maximum_object_size = {_MAX_OBJECT}, "
+        f"{csvfile.NO_PARTITIONS}"
+    )
     sql = f"read_json({place}, {options}, sample_size = -1)"
     found = _types(connection, sql)
     if found == [("json", "JSON")]:  # what DuckDB says of a file without objects, and of one without keys

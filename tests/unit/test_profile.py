@@ -294,6 +294,16 @@ def test_a_folder_or_a_glob_is_one_data_set(tmp_path: Path, asked: str) -> None:
     assert [(each.name, each.min, each.max) for each in found.columns] == [("b", "x", "z"), ("a", 1, 3)]
 
 
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_a_folder_that_is_named_like_a_partition_adds_and_changes_no_column(
+    tmp_path: Path, kind: str
+) -> None:
+    table = pa.table({"split": ["train", "train"], "x": [1, 2]})
+    text = {"csv": "split,x\ntrain,1\ntrain,2\n", "jsonl": '{"split":"train","x":1}\n{"split":"train","x":2}'}
+    found = profiled(tmp_path, f"year=2024/split=test/t.{kind}", text.get(kind, table))
+    assert [(each.name, each.max) for each in found.columns] == [("split", "train"), ("x", 2)]
+
+
 def test_a_name_that_exists_is_no_glob(tmp_path: Path) -> None:
     written(tmp_path / "data[1]*.csv", "a\n1\n")
     written(tmp_path / "data1x.csv", "a\n2\n")
