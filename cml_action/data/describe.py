@@ -238,7 +238,12 @@ def _classes(found: Compared) -> Section:
 
 
 def _class_counts(profile: Profile) -> list[tuple[str, int]]:
-    return [(str(each.value), each.count) for each in profile.classes]
+    return [(_class(each.value), each.count) for each in profile.classes]
+
+
+def _class(value: Value) -> str:
+    """Name a class. Whole numbers become doubles where one row has no label (pandas): they stay the same."""
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def _shares(profile: Profile) -> dict[str, float]:

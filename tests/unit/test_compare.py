@@ -4,10 +4,13 @@ import math
 import random
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pytest
 from scipy import stats
 
 from cml_action.data.compare import Shift, psi, psi_noise, shifts
+from cml_action.data.describe import Compared, sections
+from cml_action.report import Code, Quantity, Table, Text
 from tests.services.tables import profiled
 
 if TYPE_CHECKING:
@@ -23,6 +26,20 @@ def shift_of(tmp_path: Path, base: dict[str, int], head: dict[str, int]) -> Shif
     before = profiled(tmp_path, "base.csv", text(base))
     (shift,) = shifts(before, profiled(tmp_path, "head.csv", text(head), edges=before))
     return shift
+
+
+def test_classes_that_became_doubles_are_the_same_classes(tmp_path: Path) -> None:
+    base = profiled(tmp_path, "base.parquet", pa.table({"y": [0, 1] * 50}), label="y")
+    labels = pa.array([0.0, 1.0] * 50 + [None])
+    head = profiled(tmp_path, "head.parquet", pa.table({"y": labels}), label="y", edges=base)
+
+    shown = sections(Compared(head=head, base=base))
+    (table,) = (block for each in shown if each.title == Text.of("Classes in ", Code("y"))
+                for block in each.blocks if isinstance(block, Table))  # fmt: skip
+
+    assert [(row[0], row[3]) for row in table.rows] == [
+        (Code(name), Quantity(0, "count", signed=True)) for name in ("0", "1")
+    ]
 
 
 def test_the_index_is_the_sum_over_the_bins_of_its_definition() -> None:
