@@ -12,6 +12,7 @@ import json
 import lzma
 import re
 import zlib
+from collections import deque
 from typing import TYPE_CHECKING, NoReturn
 
 import duckdb
@@ -173,12 +174,14 @@ def _check_rows(file: Path, dataset: DataSet, error: Exception) -> None:
     """Find the first row that has more or fewer fields than the header, or a quote that never ends."""
     delimiter, names = csvfile.header(file, dataset)
     csv.field_size_limit(_MAX_FIELD)
-    endings: set[str] = set()
+    endings: set[str] = set()  # of rows; inside of quotes a line may end as it likes
+    latest: deque[str] = deque(maxlen=1)
     with spool.plain(file) as stream:
-        reader = csv.reader(_noting(stream, endings), delimiter=delimiter, strict=True)
+        reader = csv.reader(_noting(stream, latest), delimiter=delimiter, strict=True)
         start = 1
         try:
             for row in reader:
+                endings.update(latest)
                 if row and len(row) != len(names):
                     what = (
                         f"has {len(row)} fields in line {start:,}, but the header has {len(names)}: "
@@ -204,10 +207,10 @@ def _check_rows(file: Path, dataset: DataSet, error: Exception) -> None:
         ) from error
 
 
-def _noting(lines: Iterable[bytes], endings: set[str]) -> Iterator[str]:
+def _noting(lines: Iterable[bytes], latest: deque[str]) -> Iterator[str]:
     for raw in lines:
         line = raw.decode()
-        endings.add(_ending(line))
+        latest.append(_ending(line))
         yield line
 
 

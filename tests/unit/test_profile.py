@@ -527,6 +527,17 @@ def test_a_word_for_a_missing_value_that_first_comes_late_is_one(
     assert (other.nulls, other.distinct) == (1, 2)
 
 
+def test_a_csv_of_excel_whose_cells_have_line_breaks_may_be_looked_at_again(tmp_path: Path) -> None:
+    row = f'1.5,"one\ntwo {"x" * 100}"\r\n'
+    column, _ = profiled(tmp_path, "t.csv", "a,b\r\n" + row * 15_000 + 'NA,"x\ny"\r\n').columns
+    assert (column.type, column.nulls) == ("number", 1)
+
+
+def test_a_csv_whose_rows_end_in_two_ways_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"`t.csv` mixes line endings \(`\\n` and `\\r\\n`\)"):
+        profiled(tmp_path, "t.csv", 'a,b\r\n1,"one\ntwo"\r\n2,x\n')
+
+
 def test_a_key_that_comes_late_in_json_lines_is_found(tmp_path: Path) -> None:
     text = '{"a":1}\n' * 30_000 + '{"a":"x","late":[1]}\n'
     found = profiled(tmp_path, "t.jsonl", text)
