@@ -23,7 +23,7 @@ from cml_action.data import csvfile, spool
 from cml_action.data.faults import explained
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import ibis.expr.types as ir
 
@@ -41,6 +41,8 @@ _VIEW, _ARROW = "data", "arrow"
 LOOK_EVERY_S = 0.5
 #: A larger JSON object is refused. The engine takes twice as much for a buffer, one for each thread.
 _MAX_OBJECT = 16 * 1024**2
+#: How a date of ISO 8601 begins. DuckDB takes others for dates as well, and 04-03-23 for one of the year 4.
+_ISO = "'^[0-9]{4}-'"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +135,8 @@ def _selection(connection: duckdb.DuckDBPyConnection, source: csvfile.Source) ->
 def _json_lines(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> csvfile.Source:
     """Find the columns of JSON lines in all rows: in a sample, DuckDB would miss keys that come later.
 
+    Dates and times are recognised as ISO 8601 only, as those of a CSV.
+
     :raises duckdb.InvalidInputException: there is no object in the files; `explained` looks for the place.
     """
     place = csvfile.files_literal(files)
@@ -140,16 +144,27 @@ def _json_lines(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) ->
         f"format = 'newline_delimited', union_by_name = true, maximum_object_size = {_MAX_OBJECT}, "
         f"{csvfile.NO_PARTITIONS}"
     )
-    sql = f"read_json({place}, {options}, sample_size = -1)"
+    sql = f"read_json({place}, {options}, sample_size = -1, dateformat = '%Y-%m-%d')"
     found = _types(connection, sql)
     if found == [("json", "JSON")]:  # what DuckDB says of a file without objects, and of one without keys
         raise duckdb.InvalidInputException("it holds no JSON object with a key")
     names = {name.lower() for name, _ in found}
     if any(name.rpartition("_")[0] in names for name in names):
         return csvfile.Source(sql=sql)  # `a_1` may be DuckDB's name for a key `A` beside `a`
-    # Given the columns, DuckDB does not read all rows again for them with every query.
-    columns = ", ".join(f"{csvfile.quoted(name)}: {csvfile.quoted(kind)}" for name, kind in found)
-    return csvfile.Source(sql=f"read_json({place}, {options}, columns = {{{columns}}})")
+
+    def given(columns: Iterable[tuple[str, str]]) -> str:
+        """Read these columns. Given them, DuckDB does not read all rows again for them with every query."""
+        words = ", ".join(f"{csvfile.quoted(name)}: {csvfile.quoted(kind)}" for name, kind in columns)
+        return f"read_json({place}, {options}, columns = {{{words}}})"
+
+    moments = [name for name, kind in found if kind.startswith(("DATE", "TIMESTAMP"))]
+    if moments:
+        looks = ", ".join(f"bool_and(regexp_matches({_name(name)}, {_ISO}))" for name in moments)
+        texts = given((name, "VARCHAR") for name in moments)
+        told = connection.execute(f"SELECT {looks} FROM {texts}").fetchall()[0]  # noqa: S608 -- quoted
+        other = {name for name, iso in zip(moments, told, strict=True) if iso is False}
+        found = [(name, "VARCHAR" if name in other else kind) for name, kind in found]
+    return csvfile.Source(sql=given(found))
 
 
 def _memory_for_json(connection: duckdb.DuckDBPyConnection) -> int:

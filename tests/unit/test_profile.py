@@ -552,6 +552,27 @@ def test_numbers_of_json_lines_may_be_whole_or_not(tmp_path: Path) -> None:
     assert [each.type for each in found.columns] == ["number", "date"]
 
 
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ("2024-05-01", "date"),
+        ("2024-05-01 12:30:00", "datetime"),
+        ("2024-05-01T12:30:00.5Z", "datetime"),
+        ("2024-05-01T12:30:00+02:00", "datetime"),
+        ("05-01-2024", "string"),
+        ("04-03-23", "string"),
+        ("01-31-2024 10:00:00 AM", "string"),
+        ("23-04-03 10:00:00", "string"),
+    ],
+)
+def test_a_moment_in_json_lines_is_one_of_iso_8601_and_others_stay_text(
+    tmp_path: Path, value: str, kind: str
+) -> None:
+    column, _ = profiled(tmp_path, "t.jsonl", f'{{"a":"{value}","b":1}}\n{{"b":2}}\n').columns
+    assert (column.type, column.nulls) == (kind, 1)
+    assert kind != "string" or column.max == value
+
+
 def test_hundreds_of_columns(tmp_path: Path) -> None:
     header = ",".join(f"c{at}" for at in range(300))
     text = "\n".join([header, *(",".join(str(row * at) for at in range(300)) for row in range(20))])
