@@ -14,6 +14,7 @@ What is decided, and why:
 - `true` and `false`, in whatever case, are truth values, as they are to pandas. To DuckDB `yes`, `t` and `no`
   are as well, and a class `yes` would be told as `True`: such columns are read as text, and the profile
   tells from the text which they are.
+- A column without a value in the sample has no type yet; where values come later, all are looked at.
 - Types come from the sample. A value further down that does not fit makes the whole file be looked at. DuckDB
   casts some values without a word (3.7 to the integer 4, a time to its date), so integers are read as doubles
   and dates as timestamps, and the profile tells from the values which they are.
@@ -54,6 +55,7 @@ _DELIMITERS = ",;\t|"
 #: The buffers are told their size: for compressed files they would be 16 times as large as this, each.
 _MAX_LINE = 16 * 1024**2
 _SAMPLE_ROWS = 20_480
+_UNKNOWN = ""  # as a type
 #: How much of a file's beginning is looked at for words.
 _HEAD_BYTES = 1024**2
 _ENDS = rb"[,;\t|\r\n\"]"
@@ -71,6 +73,7 @@ class Source:
     :param days: columns read as timestamps that were dates as far as the sample goes.
     :param flags: columns read as text that were truth values, in DuckDB's view, as far as the rows seen go.
     :param words: that are nulls, and are not taken for such in columns of text.
+    :param unseen: columns without a value as far as the sample goes, read as text.
     """
 
     sql: str
@@ -78,6 +81,7 @@ class Source:
     days: frozenset[str] = field(default_factory=frozenset)
     flags: frozenset[str] = field(default_factory=frozenset)
     words: frozenset[str] = field(default_factory=frozenset)
+    unseen: frozenset[str] = field(default_factory=frozenset)
 
 
 def quoted(value: str) -> str:
@@ -110,8 +114,9 @@ def source(connection: DuckDBPyConnection, dataset: DataSet, files: Sequence[Pat
     integers = frozenset(name for name, kind in types.items() if kind == "BIGINT" and look != "all")
     days = frozenset(name for name, kind in types.items() if kind == "DATE" and look != "all")
     flags = frozenset(name for name, kind in types.items() if kind == "BOOLEAN")
+    unseen = frozenset(name for name, kind in types.items() if kind == _UNKNOWN)
     read = types | dict.fromkeys(integers, "DOUBLE") | dict.fromkeys(days, "TIMESTAMP")
-    read |= dict.fromkeys(flags, "VARCHAR")
+    read |= dict.fromkeys(flags | unseen, "VARCHAR")
     wanted = {"", *_words(files)} if look == "sample" else set(NULLS)
     nulls = [word for word in NULLS if word in wanted]
     parts = []
@@ -127,6 +132,7 @@ def source(connection: DuckDBPyConnection, dataset: DataSet, files: Sequence[Pat
         days=days,
         flags=flags,
         words=frozenset(NULLS).difference(nulls),
+        unseen=unseen if look != "all" else frozenset(),
     )
 
 
@@ -174,6 +180,8 @@ def _sniff(
 ) -> tuple[dict[str, str], str]:
     """Types of the columns by name, and the format of timestamps where it is not ISO 8601's.
 
+    A column without a value has the type `_UNKNOWN`.
+
     :param rows: so many are looked at; -1 for all.
     """
     place = files_literal([file])[1:-1]
@@ -182,14 +190,26 @@ def _sniff(
         f"dateformat = '%Y-%m-%d', sample_size = {rows})"
     ).fetchone()
     columns, stamp = found
-    return {column["name"]: column["type"] for column in columns}, stamp or "%Y"
+    types = {column["name"]: column["type"] for column in columns}
+    texts = [at for at, kind in enumerate(types.values()) if kind == "VARCHAR"]
+    if texts:  # DuckDB says the same of a column of text and of one without values
+        every = ", ".join(f"c{at}: 'VARCHAR'" for at in range(len(types)))
+        counts = ", ".join(f"count(c{at})" for at in texts)
+        limit = "ALL" if rows < 0 else rows
+        held: Any = connection.execute(
+            f"SELECT {counts} FROM (FROM read_csv([{place}], auto_detect = false, "  # noqa: S608 -- quoted
+            f"columns = {{{every}}}, parallel = {rows < 0}, {_options(delimiter)}) LIMIT {limit})"
+        ).fetchone()
+        names = list(types)
+        types |= {names[at]: _UNKNOWN for at, count in zip(texts, held, strict=True) if not count}
+    return types, stamp or "%Y"
 
 
 def _wider(one: str, other: str) -> str:
     """Give the type that holds the values of both."""
     both = {one, other}
-    if len(both) == 1:
-        return one
+    if len(both) == 1 or _UNKNOWN in both:
+        return one or other
     if both == {"BIGINT", "DOUBLE"}:
         return "DOUBLE"
     return "TIMESTAMP" if both == {"DATE", "TIMESTAMP"} else "VARCHAR"

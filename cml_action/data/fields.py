@@ -35,7 +35,7 @@ class Field:
     :param value: what is counted: a number, a boolean, text, or a moment's seconds; None for nested values.
     :param axis: finite doubles, seconds for moments; None where there is no such thing.
     :param told: what minimum and maximum are told of.
-    :param maybe: `integer` or `date` where a CSV's sample said so and the values have to confirm it.
+    :param maybe: what a CSV's sample said and the values have to confirm; `string`, that there are none.
     """
 
     name: str
@@ -53,6 +53,8 @@ def suggested(name: str, source: Source) -> Type | None:
         return "integer"
     if name in source.days:
         return "date"
+    if name in source.unseen:
+        return "string"
     return "boolean" if name in source.flags else None
 
 
@@ -111,13 +113,16 @@ def unlike(field: Field) -> ir.BooleanColumn | None:
 def judged(field: Field, i: int, look: Mapping[str, Any]) -> Field:
     """Settle the type that the values of a CSV had to confirm.
 
-    :raises MisjudgedTypesError: there are words for nulls, or integers beyond the exact range of doubles.
+    :raises MisjudgedTypesError: there are words for nulls, integers beyond the exact range of doubles, or
+        values where the sample held none.
     """
     if any(count for word, count in look.get(f"words{i}") or () if word):
         raise MisjudgedTypesError(f"Column `{field.name}` holds words for missing values.")
     held = look[f"held{i}"]
+    if field.maybe == "string" and held:
+        raise MisjudgedTypesError(f"Column `{field.name}` holds values that no type was told from.")
     if (
-        field.maybe is None
+        field.maybe in (None, "string")
         or look[f"fractions{i}"]
         or (field.maybe == "integer" and held != look[f"finite{i}"])
     ):

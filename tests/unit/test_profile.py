@@ -505,6 +505,24 @@ def test_a_type_that_changes_after_the_sniffed_sample_is_told_from_all_rows(
 
 
 @pytest.mark.parametrize(
+    ("value", "kind"),
+    [("1.5", "number"), ("7", "integer"), ("true", "boolean"), ("2024-05-01", "date"), ("x", "string")],
+)
+def test_a_column_that_is_empty_at_first_has_the_type_of_its_values(
+    tmp_path: Path, value: str, kind: str
+) -> None:
+    column = profiled(tmp_path, "t.csv", "a,b\n" + ",1\n" * 30_000 + f"{value},1\n").columns[0]
+    assert (column.type, column.nulls, column.distinct) == (kind, 30_000, 1)
+
+
+@pytest.mark.parametrize("first", ["a,b\n", "a,b\n,x\n"])
+def test_a_file_without_values_leaves_the_types_to_the_others(tmp_path: Path, first: str) -> None:
+    written(tmp_path / "parts" / "1.csv", first)
+    written(tmp_path / "parts" / "2.csv", "a,b\n1,x\n2,y\n")
+    assert [each.type for each in profiled(tmp_path, "parts").columns] == ["integer", "string"]
+
+
+@pytest.mark.parametrize(
     ("value", "word"),
     [
         ("text", "NA"),
