@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from cml_action.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 Kind: TypeAlias = Literal["csv", "tsv", "parquet", "jsonl", "arrow"]
 
@@ -74,8 +74,8 @@ def find(asked: str, root: Path, *, allowed: Sequence[Path] = ()) -> DataSet:
     """Find the files of a data set.
 
     A name that exists is taken as it is, even if it holds `*` or `[`. A folder stands for the tables
-    below it, hidden files left out. Everything lies below the root; a symbolic link may also lead below one
-    of `allowed`, for DVC links files into its cache.
+    below it, hidden files and folders left out. Everything lies below the root; a symbolic link may also
+    lead below one of `allowed`, for DVC links files into its cache.
 
     :raises UsageError: nothing is there, no table is there, kinds differ, or a path leaves the root.
     """
@@ -85,7 +85,7 @@ def find(asked: str, root: Path, *, allowed: Sequence[Path] = ()) -> DataSet:
         raise UsageError(f"`{asked}` lies outside of {root}.", "Name a file, a folder or a glob below it.")
     name = target.relative_to(root).as_posix()
     if target.is_dir():
-        files = _tables(Path(parent) / file for parent, _, names in os.walk(target) for file in names)
+        files = _tables(_below(target))
     elif target.exists() or target.is_symlink():
         files = [target]
     else:
@@ -98,6 +98,13 @@ def find(asked: str, root: Path, *, allowed: Sequence[Path] = ()) -> DataSet:
     if not files:
         raise UsageError(f"There is no table in `{name}`.", f"Tables are: {_KNOWN}.", path=name)
     return DataSet(name=name, kind=_one_kind(files, name, root), files=tuple(files), root=root)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Walk a folder but for the hidden ones in it: `.ipynb_checkpoints` holds copies of its tables."""
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [each for each in folders if not each.startswith(".")]
+        yield from (Path(parent) / name for name in names)
 
 
 def _tables(files: Iterable[Path]) -> list[Path]:

@@ -288,6 +288,7 @@ def test_a_folder_or_a_glob_is_one_data_set(tmp_path: Path, asked: str) -> None:
     written(tmp_path / "data" / "one.csv", "a,b\n1,x\n2,y\n")
     written(tmp_path / "data" / "deep" / "two.csv", "b,a\ny,2\nz,3\n")
     written(tmp_path / "data" / ".hidden.csv", "other\n1\n")
+    written(tmp_path / "data" / ".ipynb_checkpoints" / "one-checkpoint.csv", "a,b\n1,x\n2,y\n")
     written(tmp_path / "data" / "README.md", "no table")
     found = profiled(tmp_path, asked)
     assert (found.files, found.rows, found.duplicates) == (2, 4, 1)
