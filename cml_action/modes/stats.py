@@ -34,6 +34,8 @@ class _Sides:
     cache: tuple[Path, ...] = ()
     #: What was edited since DVC recorded it: its hash is not known.
     edited: frozenset[str] = frozenset()
+    #: Why nothing is known of what DVC tracked at the base.
+    fault: UsageError | None = None
 
     def hashes(self, name: str) -> tuple[str, str]:
         """Return the hashes that DVC knows a data set by, at the base and at the head."""
@@ -68,11 +70,11 @@ def run(job: Job) -> Report:
 def _sides(job: Job) -> _Sides:
     if not dvc.is_repository(job.project):
         return _Sides()
-    return _Sides(
-        head=job.tracked,
-        base=tuple(dvc.outputs(job.project, job.base.commit)) if job.base else (),
-        cache=dvc.cache_directories(job.project),
-    )
+    known = _Sides(head=job.tracked, cache=dvc.cache_directories(job.project))
+    try:
+        return replace(known, base=tuple(dvc.outputs(job.project, job.base.commit)) if job.base else ())
+    except UsageError as error:  # the head may be the one that repairs its files
+        return replace(known, fault=error)
 
 
 def _edited(job: Job, sides: _Sides, names: Sequence[str]) -> frozenset[str]:
@@ -184,8 +186,12 @@ def _base_profile(job: Job, sides: _Sides, name: str, label: str | None) -> Prof
     commit, folder = job.base.commit, Path(mkdtemp(prefix="base-", dir=job.private))
     if dvc.covers(sides.base, name):  # brings what Git holds of it, too
         dvc.read_base(job.project, commit, name, folder, remote=job.inputs.remote or None, log=job.log)
-    elif not git.export(job.project, commit, name, folder):
-        return None
+    else:
+        there = git.export(job.project, commit, name, folder)
+        if sides.fault and (not there or dvc.covers(sides.head, name)):
+            raise sides.fault
+        if not there:
+            return None
     dataset = find(name, folder)
     try:
         return _profile(job, dataset, label, f"{name} of the base", None)

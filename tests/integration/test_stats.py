@@ -141,6 +141,20 @@ def test_a_base_that_cannot_be_had_is_said_and_fails_nothing(project: Project) -
     assert "Not compared: `train.csv` as it was at" in step.report.replace("\u200b", "")
 
 
+def test_the_change_that_repairs_the_files_of_dvc_is_not_stopped_by_its_base(project: Project) -> None:
+    pointer = project.path / "train.csv.dvc"
+    good = pointer.read_text()
+    for text in (f"<<<<<<< HEAD\n{good}=======\n{good}>>>>>>> other\n", good):
+        pointer.write_text(text)
+        project.git("commit", "--quiet", "--all", "-m", "Merge, and repair")
+    step = run_step(project.path, {"mode": "stats", "base": "HEAD~1", "data": "train.csv, in-git.csv"})
+    assert step.code == 0, step.log
+    assert "`train.csv` is compared with nothing: the base's side cannot be read." in step.log
+    assert "Not compared: A DVC file cannot be read" in step.report
+    assert "`in-git.csv`: 101 rows, 2 columns, " in step.report
+    assert "; as it was in the base" in step.report
+
+
 def test_a_base_that_cannot_be_read_and_a_label_that_is_new_are_no_faults_of_the_head(tmp_path: Path) -> None:
     folder = tmp_path / "plain"
     project = Project(folder, folder)
