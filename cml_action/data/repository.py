@@ -175,16 +175,18 @@ def hits(target: str, tracked: Sequence[Tracked]) -> list[str]:
     known here.
     """
     name = PurePosixPath(os.path.normpath(target)).as_posix()
-    inside = [name for each in tracked if each.is_dir and name.startswith(f"{each.path}/")]
-    if inside and name == glob.escape(name):
-        return inside
+    below = f"{name}/"
+    known = [
+        each.path for each in tracked if name in (".", each.path, each.source) or each.path.startswith(below)
+    ]
+    if name == glob.escape(name):
+        inside = [name for each in tracked if each.is_dir and name.startswith(f"{each.path}/")]
+        return inside or known
     pattern = name.split("/")
-    return [
+    return known or [
         each.path
         for each in tracked
-        if name in {".", each.path, each.source}
-        or each.path.startswith(f"{name}/")
-        or _may_match(pattern, each.path.split("/"), is_dir=each.is_dir)
+        if _may_match(pattern, each.path.split("/"), is_dir=each.is_dir)
         or _may_match(pattern, each.source.split("/"), is_dir=False)
     ]
 

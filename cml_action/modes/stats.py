@@ -91,7 +91,9 @@ def _edited(job: Job, sides: _Sides, names: Sequence[str]) -> frozenset[str]:
 
 def _removed(job: Job, sides: _Sides) -> tuple[str, ...]:
     """Return what DVC tracked at the base and tracks no more, as far as it is not in Git now."""
-    gone = (each for each in sides.base if not dvc.covers(sides.head, each.path))
+    held = {place for each in sides.head for place in _above(each.path)}
+    folders = {each.path for each in sides.head if each.is_dir}
+    gone = (each for each in sides.base if each.path not in held and not folders & _above(each.path))
     return tuple(
         each.path
         for each in gone
