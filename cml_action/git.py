@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import base64
-import io
 import os
 import re
 import shutil
 import subprocess
-import tarfile
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
@@ -256,22 +254,30 @@ def show(folder: Path, revision: str, name: str) -> str | None:
 
 
 def export(folder: Path, commit: str, name: str, destination: Path) -> bool:
-    """Write a path or glob as it was at a commit below a folder; whether there was anything."""
-    for spec in _specs(name):  # Git refuses one that matches nothing
-        done = _run(folder, "archive", "--format=tar", commit, "--", spec, timeout_s=_NETWORK_S)
-        if done.returncode == 0:
-            break
-    else:
-        return False
-    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-        members = [each for each in archive.getmembers() if each.isfile()]  # no links
-        for member in members:
-            content = archive.extractfile(member)
-            target = (destination / member.name).resolve()
-            if content and target.is_relative_to(destination.resolve()):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content.read())
-    return bool(members)
+    """Write a path or glob as it was at a commit below a folder; whether there was anything.
+
+    Not by `git archive`, which leaves out what `.gitattributes` says of a release (`export-ignore`).
+
+    :raises OutsideError: a file is not in the clone and cannot be fetched, or its filter (Git LFS) fails.
+    """
+    nothing = _ask(folder, "hash-object", "-t", "tree", "--stdin") or ""
+    words = ("diff-tree", "-r", "-z", "--relative", "--no-renames", "--end-of-options", nothing, commit)
+    done = _run(folder, *words, "--", *_specs(name), timeout_s=_NETWORK_S)
+    told = done.stdout.decode(errors="surrogateescape").split("\0")
+    # `:000000 100644 … A`, the path, and so on: files, neither links nor submodules.
+    files = [path for what, path in zip(told[::2], told[1::2], strict=False) if what[8:11] == "100"]
+    for path in files:
+        content = _run(folder, "cat-file", "--filters", f"{commit}:./{path}", timeout_s=_NETWORK_S)
+        if content.returncode:
+            raise OutsideError(
+                f"`{path}` as it was at {commit[:7]} cannot be read ({_last_line(content.stderr)}).",
+                "Check that the clone is whole (`git fsck`), and that `git lfs` is installed if it is used.",
+            )
+        target = (destination / path).resolve()
+        if target.is_relative_to(destination.resolve()):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content.stdout)
+    return bool(files)
 
 
 def _ask(folder: Path, *words: str, **options: Any) -> str | None:

@@ -141,6 +141,19 @@ def test_a_base_that_cannot_be_had_is_said_and_fails_nothing(project: Project) -
     assert "Not compared: `train.csv` as it was at" in step.report.replace("\u200b", "")
 
 
+def test_what_no_release_holds_is_compared_all_the_same(tmp_path: Path) -> None:
+    project = Project(tmp_path / "plain", tmp_path)
+    project.path.mkdir()
+    project.git("init", "--quiet")
+    write(project.path, {"data/a.csv": "x\n1\n", ".gitattributes": "data export-ignore\n"})
+    project.git("add", "--all")
+    project.git("commit", "--quiet", "-m", "One")
+    write(project.path, {"data/a.csv": "x\n1\n2\n"})
+    step = run_step(project.path, {"mode": "stats", "data": "data", "base": "HEAD"})
+    assert (step.code, step.errors) == (0, ""), step.log
+    assert "`data`: 1 → 2 (+1) rows" in step.report
+
+
 def test_the_change_that_repairs_the_files_of_dvc_is_not_stopped_by_its_base(project: Project) -> None:
     pointer = project.path / "train.csv.dvc"
     good = pointer.read_text()
