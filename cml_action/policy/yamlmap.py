@@ -98,7 +98,7 @@ def read(text: str, shown_as: str) -> Mapped:
     :raises UsageError: not YAML, more than one document, nested too deep, or too many values.
     """
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        return _Reader(shown_as).read(yaml.compose(text, Loader=yaml.SafeLoader))
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         found = f"U+{ord(text[error.position]):04X}"
@@ -112,8 +112,6 @@ def read(text: str, shown_as: str) -> Mapped:
         raise _not_yaml(error, shown_as) from error
     except RecursionError as error:
         raise _too_much(shown_as, "is nested too deep") from error
-    mapped = _Reader(shown_as)
-    return mapped.read(root)
 
 
 class _Reader:

@@ -459,8 +459,9 @@ def test_aliases_of_aliases_do_not_fill_the_memory(refusal: Callable[[str], Usag
     )
 
 
-def test_what_is_nested_too_deep_is_refused(refusal: Callable[[str], UsageError]) -> None:
-    assert refusal("[" * 100_000).what == "cml.yaml is nested too deep."
+@pytest.mark.parametrize("content", ["[" * 100_000, "[" * 400 + "]" * 400], ids=["open", "closed"])
+def test_what_is_nested_too_deep_is_refused(refusal: Callable[[str], UsageError], content: str) -> None:
+    assert refusal(content).what == "cml.yaml is nested too deep."
 
 
 def test_a_large_file_is_not_read(refusal: Callable[[bytes], UsageError]) -> None:
