@@ -11,6 +11,7 @@ What is decided, and why:
   found to hold it, a number cannot be read, and the file is read again with all of them.
 - Dates and times are recognised as ISO 8601 only. `01/02/2023` stays text: which is the month is a guess.
 - `007` stays text where DuckDB's sniffer sees it in its sample; later in the file it is read as 7.
+- `0x1A` and `0b11` stay text, as with pandas: identifiers look so. DuckDB reads them as integers.
 - `true` and `false`, in whatever case, are truth values, as they are to pandas. To DuckDB `yes`, `t` and `no`
   are as well, and a class `yes` would be told as `True`: such columns are read as text, and the profile
   tells from the text which they are.
@@ -56,6 +57,11 @@ _DELIMITERS = ",;\t|"
 _MAX_LINE = 16 * 1024**2
 _SAMPLE_ROWS = 20_480
 _UNKNOWN = ""  # as a type
+#: What DuckDB's sniffer leaves open: whether a column of text holds a value, and integers are decimal.
+_REFINED = {
+    "VARCHAR": f"if(count({{0}}) = 0, '{_UNKNOWN}', 'VARCHAR')",
+    "BIGINT": "if(bool_or(regexp_matches({0}, '^ *0[xXbB]')), 'VARCHAR', 'BIGINT')",
+}
 #: How much of a file's beginning is looked at for words.
 _HEAD_BYTES = 1024**2
 _ENDS = rb"[,;\t|\r\n\"]"
@@ -191,17 +197,16 @@ def _sniff(
     ).fetchone()
     columns, stamp = found
     types = {column["name"]: column["type"] for column in columns}
-    texts = [at for at, kind in enumerate(types.values()) if kind == "VARCHAR"]
-    if texts:  # DuckDB says the same of a column of text and of one without values
+    asked = [(at, name) for at, (name, kind) in enumerate(types.items()) if kind in _REFINED]
+    if asked:
         every = ", ".join(f"c{at}: 'VARCHAR'" for at in range(len(types)))
-        counts = ", ".join(f"count(c{at})" for at in texts)
-        limit = "ALL" if rows < 0 else rows
-        held: Any = connection.execute(
-            f"SELECT {counts} FROM (FROM read_csv([{place}], auto_detect = false, "  # noqa: S608 -- quoted
-            f"columns = {{{every}}}, parallel = {rows < 0}, {_options(delimiter)}) LIMIT {limit})"
+        kinds = ", ".join(_REFINED[types[name]].format(f"c{at}") for at, name in asked)
+        told: Any = connection.execute(
+            f"SELECT {kinds} FROM (FROM read_csv([{place}], auto_detect = false, "  # noqa: S608 -- quoted
+            f"columns = {{{every}}}, parallel = {rows < 0}, {_options(delimiter)}) "
+            f"LIMIT {'ALL' if rows < 0 else rows})"
         ).fetchone()
-        names = list(types)
-        types |= {names[at]: _UNKNOWN for at, count in zip(texts, held, strict=True) if not count}
+        types |= {name: kind for (_, name), kind in zip(asked, told, strict=True)}
     return types, stamp or "%Y"
 
 

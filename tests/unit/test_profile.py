@@ -467,6 +467,7 @@ def test_types_of_typed_files(tmp_path: Path) -> None:
         ("yes,no,no,yes", ("string", ["no", "yes"], [2, 2])),
         ("t,f,f,f", ("string", ["f", "t"], [3, 1])),
         ("1,0,0,1", ("integer", [0, 1], [2, 2])),
+        ("0x1A,12,0x1A,0b11", ("string", ["0b11", "0x1A", "12"], [1, 2, 1])),
     ],
 )
 def test_words_are_kept_and_only_true_and_false_are_truth_values(
@@ -495,6 +496,7 @@ def test_words_are_kept_and_only_true_and_false_are_truth_values(
         ("10:00:00", "late", "string", "10:00:00"),
         ("1", "9223372036854775807", "integer", 1),
         ("1", "", "integer", 1),
+        ("1", "0x1A", "string", "1"),
     ],
 )
 def test_a_type_that_changes_after_the_sniffed_sample_is_told_from_all_rows(
