@@ -100,6 +100,11 @@ def find(asked: str, root: Path, *, allowed: Sequence[Path] = ()) -> DataSet:
     return DataSet(name=name, kind=_one_kind(files, name, root), files=tuple(files), root=root)
 
 
+def has_tables(folder: Path) -> bool:
+    """Whether a folder is a data set of its own, as `find` sees it."""
+    return bool(_tables(_below(folder)))
+
+
 def _below(folder: Path) -> Iterator[Path]:
     """Walk a folder but for the hidden ones in it: `.ipynb_checkpoints` holds copies of its tables."""
     for parent, folders, names in os.walk(folder):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cml_action import git
 from cml_action.data import describe, dvc
 from cml_action.data.profile import NoLabelError, profile
-from cml_action.data.tables import find, kind_of
+from cml_action.data.tables import find, has_tables, kind_of
 from cml_action.errors import UsageError
 from cml_action.quantity import counted
 from cml_action.report import Code, Report, Text
@@ -121,7 +121,7 @@ def _known(job: Job, sides: _Sides, removed: tuple[str, ...]) -> tuple[str, ...]
 def _is_table(path: Path, tracked: Tracked) -> bool:
     if not tracked.is_dir:
         return kind_of(path) is not None
-    return path.is_dir() and any(kind_of(each) for each in path.rglob("*"))
+    return has_tables(path)
 
 
 def _same(job: Job, sides: _Sides, name: str) -> bool:

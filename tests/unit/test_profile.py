@@ -14,6 +14,7 @@ import pytest
 from scipy import stats
 
 from cml_action.data.profile import QUANTILES, Profile
+from cml_action.data.tables import has_tables
 from cml_action.errors import UsageError
 from tests.services.tables import profiled, written
 
@@ -293,6 +294,14 @@ def test_a_folder_or_a_glob_is_one_data_set(tmp_path: Path, asked: str) -> None:
     found = profiled(tmp_path, asked)
     assert (found.files, found.rows, found.duplicates) == (2, 4, 1)
     assert [(each.name, each.min, each.max) for each in found.columns] == [("b", "x", "z"), ("a", 1, 3)]
+
+
+def test_a_folder_whose_only_tables_are_hidden_is_no_data_set(tmp_path: Path) -> None:
+    written(tmp_path / "data" / ".ipynb_checkpoints" / "one-checkpoint.csv", "a,b\n1,x\n2,y\n")
+    written(tmp_path / "data" / "README.md", "no table")
+    assert not has_tables(tmp_path / "data")
+    written(tmp_path / "data" / "deep" / "two.csv", "a\n1\n")
+    assert has_tables(tmp_path / "data")
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
