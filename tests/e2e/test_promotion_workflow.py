@@ -67,7 +67,7 @@ def staged(wandb_server: WandbServer, proxy: Proxy, fresh: Fresh, tmp_path: Path
 
 
 @pytest.fixture
-def start(action: Path, user_python: Path, installed: Path, tmp_path: Path) -> Start:
+def start(action: Path, user_python: Path, installed: Path, fresh: Fresh, tmp_path: Path) -> Start:
     """Run the jobs of an example workflow, in a run of their own."""
     nothing = tmp_path / "setup-python"
     write(nothing, {"action.yml": AS_IT_IS})
@@ -79,6 +79,8 @@ def start(action: Path, user_python: Path, installed: Path, tmp_path: Path) -> S
         write(world.workspace, {".github/workflows/run.yml": text})
         git(["add", "--all"], world.workspace)
         git(["commit", "--quiet", "--allow-empty", "-m", f"Add {workflow}"], world.workspace)
+        head = git(["rev-parse", "HEAD"], world.workspace).strip()
+        promotion.hub.pushed[head] = fresh.repo.get_branch("main").commit.sha
         promotion.runs += 1
         variables = {name: text for name, text in promotion.variables().items() if name != "WANDB_API_KEY"}
         return run_workflow(

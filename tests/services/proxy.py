@@ -67,6 +67,8 @@ class Proxy:
         self.url = ""
         #: Runs that have ended, by their number; the emulator cannot make any.
         self.runs: dict[int, Recorded] = {}
+        #: Commits of a Git server of its own, and those of the emulator that stand for them.
+        self.pushed: dict[str, str] = {}
         #: Every request that came in, `METHOD /path?query`, in the order of arrival.
         self.calls: list[str] = []
         self.deployments = Deployments()
@@ -131,6 +133,8 @@ class _Handler(Handler):
     def respond(self) -> None:
         sent = self.body()
         path = self.path.removeprefix(self.state.prefix)
+        for commit, there in self.state.pushed.items():
+            path, sent = path.replace(commit, there), sent.replace(commit.encode(), there.encode())
         fault = self.state.arrived(self.command, path) or Fault()
         call = f"{self.command} {path}"
         if self.state.breaks_off("before", call):
