@@ -118,7 +118,7 @@ class Panel:
     """One pair of axes.
 
     :param categories: n names, for bars beside each other; or
-    :param edges: n + 1 edges of adjoining bins, for a histogram; or
+    :param edges: n + 1 edges of adjoining bins, for a histogram; `bins`: n names, where that is no scale; or
     :param rows: n names, for estimates with their intervals, one above the other.
     :param limits: with `rows`, the limit of each; NaN where there is none.
     :param series: one or two sides (`base` before `head`), n values each.
@@ -128,6 +128,7 @@ class Panel:
     series: tuple[Series, ...]
     categories: tuple[str, ...] = ()
     edges: tuple[float, ...] = ()
+    bins: tuple[str, ...] = ()
     rows: tuple[str, ...] = ()
     limits: tuple[float, ...] = ()
     unit: Unit = "count"

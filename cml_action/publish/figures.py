@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
 import math
 from typing import TYPE_CHECKING
 
@@ -111,8 +112,13 @@ def _histogram(axes: Axes, panel: Panel, longest: int) -> None:
     axes.set_title(_plain(panel.title, longest), fontsize=9, color=INK, loc="left")
     axes.set_ylim(bottom=0)
     axes.yaxis.set_visible(False)
-    axes.xaxis.set_major_locator(MaxNLocator(3))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: quantity(value, panel.unit)))
+    if panel.bins:
+        middles = [(low + high) / 2 for low, high in itertools.pairwise(panel.edges)]
+        axes.set_xticks(middles, [_plain(name, longest) for name in panel.bins])
+        axes.tick_params(axis="x", length=0)
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(3))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: quantity(value, panel.unit)))
     axes.tick_params(axis="x", labelsize=8)
     _quiet(axes, "bottom")
 

@@ -10,7 +10,8 @@ from scipy import stats
 
 from cml_action.data.compare import Shift, psi, psi_noise, shifts
 from cml_action.data.describe import Compared, sections
-from cml_action.report import Code, Quantity, Table, Text
+from cml_action.publish.figures import png
+from cml_action.report import Code, Figure, Quantity, Table, Text
 from tests.services.tables import profiled
 
 if TYPE_CHECKING:
@@ -104,3 +105,26 @@ def test_a_constant_that_becomes_another_is_a_large_shift(tmp_path: Path, consta
     assert shift.psi == pytest.approx(psi([100, 0], [0, 100]))
     assert shift.shifted
     assert not shift_of(tmp_path, {constant: 100}, {constant: 90}).psi
+
+
+@pytest.mark.parametrize(
+    ("constant", "others", "written"),
+    [
+        ("7", "900", ("", "7", "more")),
+        ("7", "6", ("less", "7", "")),
+        ("2024-01-02", "", ("", "2024-01-02", "")),
+    ],
+)
+def test_a_constant_is_drawn_beside_what_is_less_and_more_which_is_no_scale(
+    tmp_path: Path, constant: str, others: str, written: tuple[str, ...]
+) -> None:
+    base = profiled(tmp_path, "base.csv", f"a,b\n{constant},1\n" + f"{constant},2\n" * 9)
+    head = profiled(tmp_path, "head.csv", "a,b\n" + f"{others or constant},2\n" * 9, edges=base)
+
+    (figure, *_) = (
+        block for each in sections(Compared(head=head, base=base)) for block in each.blocks
+        if isinstance(block, Figure) and block.panels[0].title == "a"
+    )  # fmt: skip
+
+    assert figure.panels[0].bins == written
+    assert png(figure).startswith(b"\x89PNG")
