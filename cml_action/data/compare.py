@@ -90,8 +90,8 @@ def _compared(base: Column, head: Column) -> tuple[Sequence[int], Sequence[int]]
     frequencies, where both sides list all of them.
     """
     if base.numbers and head.numbers:
-        before, after = base.numbers.histogram.folded, head.numbers.histogram.folded
-        return _joined(before.counts, after.counts) if before.edges == after.edges else None
+        before, after = base.numbers.histogram, head.numbers.histogram
+        return _joined(before.folded, after.folded) if before.edges == after.edges else None
     if base.complete and head.complete and base.top and head.top:
         old = {each.value: each.count for each in base.top}
         new = {each.value: each.count for each in head.top}

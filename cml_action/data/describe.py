@@ -341,26 +341,17 @@ def _drawn(found: Compared, columns: Sequence[Column], title: str, lead: Text, *
 
 def _panel(found: Compared, column: Column) -> Panel:
     assert column.numbers is not None  # noqa: S101 -- called with those that have
-    histogram = column.numbers.histogram.folded
-    sides = [Series(name="head", values=_normed(histogram.counts))]
+    histogram = column.numbers.histogram
+    sides = [Series(name="head", values=_normed(histogram.folded))]
     old = found.base.column(column.name) if found.base else None
-    if old and old.numbers and (before := old.numbers.histogram.folded).edges == histogram.edges:
-        sides.insert(0, Series(name="base", values=_normed(before.counts)))
-    return Panel(
-        title=column.name,
-        edges=histogram.edges,
-        bins=_around(column, sides) if len(column.numbers.histogram.counts) == 1 else (),
-        series=tuple(sides),
-        unit=_unit(column),
-    )
-
-
-def _around(column: Column, sides: Sequence[Series]) -> tuple[str, str, str]:
-    """Name what is less than a constant, the same, and more; nothing where there is none on any side."""
-    assert column.numbers is not None  # noqa: S101 -- called with those that have
-    constant = quantity(sum(column.numbers.histogram.edges) / 2, _unit(column))
-    less, more = (any(side.values[at] for side in sides) for at in (0, -1))
-    return "less" if less else "", constant, "more" if more else ""
+    if old and old.numbers and old.numbers.histogram.edges == histogram.edges:
+        sides.insert(0, Series(name="base", values=_normed(old.numbers.histogram.folded)))
+    edges, bins = histogram.edges, tuple[str, ...]()
+    if len(histogram.counts) == 1:  # less than a constant, the same, and more: that is no scale
+        less, more = (any(side.values[at] for side in sides) for at in (0, -1))
+        constant = quantity(edges[0] / 2 + edges[1] / 2, _unit(column))
+        edges, bins = (0, 1, 2, 3), ("less" if less else "", constant, "more" if more else "")
+    return Panel(title=column.name, edges=edges, bins=bins, series=tuple(sides), unit=_unit(column))
 
 
 def _normed(counts: Sequence[int]) -> tuple[float, ...]:

@@ -68,18 +68,14 @@ class Histogram(_Model):
     above: int
 
     @property
-    def folded(self) -> Histogram:
-        """The same with what lies outside put into the outer bins: they add up to all finite values.
+    def folded(self) -> tuple[int, ...]:
+        """The counts with what lies outside put into the outer bins: they add up to all finite values.
 
-        What lies outside of a single bin, which held a constant, is no outlier: it gets a bin at each side,
-        and all three are told as one unit wide.
+        What lies outside of a single bin, which held a constant, is no outlier: it gets a bin at each side.
         """
-        edges, counts = self.edges, self.counts
-        if len(counts) == 1:
-            middle = edges[0] / 2 + edges[1] / 2
-            edges, counts = tuple(middle + at for at in (-1.5, -0.5, 0.5, 1.5)), (0, *counts, 0)
-        counts = (counts[0] + self.below, *counts[1:-1], counts[-1] + self.above)
-        return Histogram(edges=edges, counts=counts, below=0, above=0)
+        if len(self.counts) == 1:
+            return (self.below, *self.counts, self.above)
+        return (self.counts[0] + self.below, *self.counts[1:-1], self.counts[-1] + self.above)
 
 
 class Numbers(_Model):

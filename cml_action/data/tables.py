@@ -102,7 +102,7 @@ def find(asked: str, root: Path, *, allowed: Sequence[Path] = ()) -> DataSet:
 
 def has_tables(folder: Path) -> bool:
     """Whether a folder is a data set of its own, as `find` sees it."""
-    return bool(_tables(_below(folder)))
+    return any(map(_is_table, _below(folder)))
 
 
 def _below(folder: Path) -> Iterator[Path]:
@@ -114,9 +114,11 @@ def _below(folder: Path) -> Iterator[Path]:
 
 def _tables(files: Iterable[Path]) -> list[Path]:
     """Keep what is a visible table, in the order of the names, which is the same on every machine."""
-    return sorted(
-        file for file in files if not file.name.startswith(".") and kind_of(file) and not file.is_dir()
-    )
+    return sorted(filter(_is_table, files))
+
+
+def _is_table(file: Path) -> bool:
+    return not file.name.startswith(".") and bool(kind_of(file)) and not file.is_dir()
 
 
 def _one_kind(files: Sequence[Path], name: str, root: Path) -> Kind:

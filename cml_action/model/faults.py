@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 _LONGEST_SAID = 300
 
 
+class UnloadedError(Exception):
+    """A model's file that is not loaded, for what was found in it: a key of the tables below, and that."""
+
+    def __init__(self, code: str, said: str) -> None:
+        super().__init__(said)
+        self.code = code
+        self.said = said
+
+
 class ModelFault(CmlActionError):  # noqa: N818 -- a fault is an answer; the gate's checks speak of it
     """A model that cannot be loaded, run or believed. A gate makes a Check of it.
 

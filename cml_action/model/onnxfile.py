@@ -16,6 +16,8 @@ import shutil
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
+from cml_action.model.faults import UnloadedError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -38,15 +40,6 @@ _LONGEST = 10
 _MOST_NAMED = 3
 
 
-class WeightsError(Exception):
-    """Not all weights are in what was digested: `code` as in `faults.py`, and what was found."""
-
-    def __init__(self, code: str, said: str) -> None:
-        super().__init__(said)
-        self.code = code
-        self.said = said
-
-
 def main_file(model: Path) -> Path:
     """Return the file that a model is loaded from: the one `.onnx` file of a folder, else what was named."""
     inside = model.iterdir() if model.is_dir() else ()
@@ -59,7 +52,7 @@ def search(model: Path, *, loader: bool) -> None:
 
     :param loader: whether the user's code loads it: it may know a file that is no ONNX here, and what it
         reads of a folder is its own affair.
-    :raises WeightsError: there are some, or it cannot be searched.
+    :raises UnloadedError: there are some, or it cannot be searched.
     """
     file = model if loader else main_file(model)
     if file.suffix.lower() != ".onnx" or not file.is_file():
@@ -69,12 +62,12 @@ def search(model: Path, *, loader: bool) -> None:
     except ValueError:
         if loader:
             return
-        raise WeightsError("unreadable", "it is no ONNX, or is cut off") from None
+        raise UnloadedError("unreadable", "it is no ONNX, or is cut off") from None
     if file == model and found:
-        raise WeightsError("weights-beside", _listed(found))
+        raise UnloadedError("weights-beside", _listed(found))
     outside = [each for each in found if not _is_inside(each, model)]
     if outside:
-        raise WeightsError("weights-outside", _listed(outside))
+        raise UnloadedError("weights-outside", _listed(outside))
 
 
 def gathered(model: Path, private: Path) -> Path:

@@ -18,6 +18,8 @@ import zipfile
 import zlib
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
+from cml_action.model.faults import UnloadedError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -38,20 +40,11 @@ _MOST_BYTES = 8 * 2**30
 _MOST_NAMED = 5
 
 
-class PickleError(Exception):
-    """A pickle that is not loaded: `code` as in `faults.py`, and what was found."""
-
-    def __init__(self, code: str, said: str) -> None:
-        super().__init__(said)
-        self.code = code
-        self.said = said
-
-
 def search(path: Path, *, allow_pickle: bool) -> bool:
     """Search a model's file where it is or holds a pickle; other files are not opened.
 
     :return: whether it is to be loaded by joblib, as which it was read: whatever its name, joblib wrote it.
-    :raises PickleError: a dangerous call, or one that cannot be searched and would be run.
+    :raises UnloadedError: a dangerous call, or one that cannot be searched and would be run.
     """
     suffix = path.suffix.lower()
     if not path.is_file() or suffix not in PICKLES | TORCH or (suffix in PICKLES and not allow_pickle):
@@ -72,11 +65,11 @@ def search(path: Path, *, allow_pickle: bool) -> bool:
             whole, said = False, f"{type(error).__name__}: {error}"
     dangerous = sorted(f"{each.module}.{each.name}" for each in found if each.safety.value == "dangerous")
     if dangerous:
-        raise PickleError("dangerous", ", ".join(dangerous[:_MOST_NAMED]))
+        raise UnloadedError("dangerous", ", ".join(dangerous[:_MOST_NAMED]))
     # Without leave, PyTorch loads weights only, whose reader makes nothing that is not on its own list.
     # An archive may hold no pickle at all (`.pt2`); a file that is one names at least the model's class.
     if allow_pickle and not (whole and (found or zipfile.is_zipfile(path))):
-        raise PickleError("unscannable", said)
+        raise UnloadedError("unscannable", said)
     return by_joblib
 
 

@@ -131,7 +131,7 @@ class Worker:
         try:
             by_joblib = pickles.search(spec.path, allow_pickle=spec.allow_pickle)
             onnxfile.search(spec.path, loader=bool(spec.loader))
-        except (pickles.PickleError, onnxfile.WeightsError) as error:
+        except faults.UnloadedError as error:
             raise self._pipe.stop(faults.fault(error.code, error.said, self._pipe.known)) from None
         found = self._pipe.ask(
             "load",

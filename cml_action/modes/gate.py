@@ -56,7 +56,7 @@ def run(job: Job) -> Report:
         paths["production"] = before.path
     wishes = demanded(job.policy, job.inputs.gates, job.inputs.config, beside=before is not None)
     data = _data(job, policy)
-    allowed = dvc.cache_directories(job.project) if job.tracked else ()
+    allowed = dvc.cache_directories(job.project) if dvc.is_repository(job.project) else ()
     digests = {side: digest(path, allowed=allowed) for side, path in paths.items()}
     theirs = python.find(job.inputs.python, os.environ.get("PATH", ""), job.project)
     place = Place(

@@ -136,20 +136,23 @@ class _Hub:
 
     def head_of(self, branch: str) -> str:
         """Return a branch's commit; nothing where there is no such branch."""
-        try:
-            return str(self.call("GET", f"/git/ref/heads/{quote(branch)}")["object"]["sha"])
-        except GithubException as error:
-            if error.status != _NOT_FOUND:
-                raise
-            return ""
+        found = self._got(f"/git/ref/heads/{quote(branch)}")
+        return str(found["object"]["sha"]) if found else ""
 
     def tree_of(self, commit: str) -> str:
+        found = self._got(f"/git/commits/{commit}")
+        if not found:
+            raise OutsideError(f"The commit {commit[:7]} is not on GitHub.", "Push it first.")
+        return str(found["tree"]["sha"])
+
+    def _got(self, route: str) -> Any:
+        """Return what is there; None where there is nothing."""
         try:
-            return str(self.call("GET", f"/git/commits/{commit}")["tree"]["sha"])
+            return self.call("GET", route)
         except GithubException as error:
             if error.status != _NOT_FOUND:
                 raise
-            raise OutsideError(f"The commit {commit[:7]} is not on GitHub.", "Push it first.") from None
+            return None
 
 
 def _open(hub: _Hub, asked: Proposal) -> Opened:

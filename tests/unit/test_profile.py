@@ -139,7 +139,7 @@ def test_histograms_count_every_value_in_bins_that_include_their_upper_edge(
         int((values < edges[0]).sum()),
         int((values > edges[-1]).sum()),
     )
-    assert sum(histogram.folded.counts) == len(values)
+    assert sum(histogram.folded) == len(values)
     assert len(histogram.counts) <= 21
 
 

@@ -16,7 +16,7 @@ from cml_action.model import pickles
 from cml_action.model.child import memory_to_use
 from cml_action.model.environment import for_model
 from cml_action.model.exchange import write_arrays
-from cml_action.model.faults import ended_fault, fault, quoted
+from cml_action.model.faults import UnloadedError, ended_fault, fault, quoted
 from cml_action.model.spec import TensorSpec, from_policy, limits
 from cml_action.model.worker import arrays, clock, system
 from cml_action.model.worker.system import parsed_gpu
@@ -197,7 +197,7 @@ def test_a_pickle_that_cannot_be_searched_to_its_end_is_refused(tmp_path: Path) 
     }.items():
         path = tmp_path / name
         path.write_bytes(content)
-        with pytest.raises(pickles.PickleError) as caught:
+        with pytest.raises(UnloadedError) as caught:
             pickles.search(path, allow_pickle=True)
         assert caught.value.code == "unscannable"
 
@@ -212,7 +212,7 @@ def test_a_call_hidden_behind_an_array_is_found(tmp_path: Path) -> None:
     for compress in (0, 3, ("gzip", 3), ("bz2", 3), ("xz", 3)):
         path = tmp_path / "model.joblib"
         joblib.dump([np.arange(9.0), np.array([None, Evil()], dtype=object)], path, compress=compress)
-        with pytest.raises(pickles.PickleError, match="eval"):
+        with pytest.raises(UnloadedError, match="eval"):
             pickles.search(path, allow_pickle=True)
 
 
