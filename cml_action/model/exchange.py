@@ -51,15 +51,22 @@ def _cell(value: object) -> object:
 
 
 def read_arrays(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
-    """Read what the worker wrote: arrays as `0.npy`, …, and their names in `names.json`."""
+    """Read what the worker wrote: arrays as `0.npy`, …, cells as `0.json`; and names in `names.json`."""
+    names = json.loads(_plain_file(folder / "names.json").read_text(encoding="utf-8"))
+    return {text(name): _read(folder, at) for at, name in enumerate(names)}
+
+
+def _read(folder: Path, at: int) -> np.ndarray[Any, Any]:
     import numpy as np
 
-    names = json.loads(_plain_file(folder / "names.json").read_text(encoding="utf-8"))
-    return {
+    cells = folder / f"{at}.json"
+    if not cells.exists():
         # Mapped first: a header that promises more than there is in the file is refused, not allocated.
-        text(name): np.array(np.load(_plain_file(folder / f"{at}.npy"), mmap_mode="r", allow_pickle=False))
-        for at, name in enumerate(names)
-    }
+        return np.array(np.load(_plain_file(folder / f"{at}.npy"), mmap_mode="r", allow_pickle=False))
+    found = json.loads(_plain_file(cells).read_text(encoding="utf-8"))
+    if not isinstance(found, list) or any(isinstance(each, (list, dict)) for each in found):
+        raise TypeError
+    return np.array(found, dtype=object)
 
 
 def _plain_file(path: Path) -> Path:

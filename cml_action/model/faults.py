@@ -227,14 +227,21 @@ def ended_fault(code: int | None, doing: str, known: Mapping[str, str], *, tail:
 
 
 def hang_fault(
-    seconds: float, doing: str, known: Mapping[str, str], *, whole: bool = False, tail: str = ""
+    seconds: float,
+    doing: str,
+    known: Mapping[str, str],
+    *,
+    whole: bool = False,
+    ours: bool = False,
+    tail: str = "",
 ) -> ModelFault:
     """Return what it means that there was no answer in time.
 
     :param whole: whether the time of the process as a whole was over.
+    :param ours: whether `time-limit` says nothing about this limit.
     """
     within = f"before all its {seconds:.0f} seconds were over" if whole else f"within {seconds:.0f} seconds"
-    more = ", or raise `time-limit` under `model` in cml.yaml" if whole else ""
+    more = "" if ours else ", or raise `time-limit` under `model` in cml.yaml"
     return ModelFault(
         "hang",
         f"The model `{known['path']}` gave no answer {within} while {doing}, and was stopped.",

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 
-from cml_action.errors import UsageError
 from cml_action.model import behaviour, judge, latency, predictions, quality, suite
 from cml_action.model.faults import ModelFault, ModelSetupFault, quoted
 from cml_action.model.process import Worker
@@ -157,7 +156,7 @@ def _load(asked: Asked, found: Found, stack: contextlib.ExitStack, log: Log) -> 
 
 
 class _ProductionFault(Exception):  # noqa: N818 -- a fault of production is none of the candidate's
-    def __init__(self, fault: ModelFault | UsageError) -> None:
+    def __init__(self, fault: ModelFault) -> None:
         self.fault = fault
 
 
@@ -169,7 +168,7 @@ def _of(side: Side, ask: Callable[_P, _T]) -> Callable[_P, _T]:
     def asked(*args: _P.args, **options: _P.kwargs) -> _T:
         try:
             return ask(*args, **options)
-        except (ModelFault, UsageError) as fault:
+        except ModelFault as fault:
             raise _ProductionFault(fault) from None
 
     return asked
@@ -187,13 +186,21 @@ def _each(workers: dict[Side, Worker], found: Found, ask: Callable[[Worker], _T]
     return answers
 
 
-def _broken(what: str, fault: ModelFault | UsageError) -> Check:
+def _broken(what: str, fault: ModelFault) -> Check:
     return Check(
         id=f"model/production/{what}",
         status="error",
         title=f"production {what}",
         message=f"{fault.what} {fault.fix} Until then nothing more can be compared; set `baseline: none` to"
         " gate without it.",
+    )
+
+
+def _other_batch(rows: int, production: int | None) -> ModelFault:
+    return ModelFault(
+        "other-batch",
+        f"Every call of the candidate has {rows} rows, and every call of production {production}.",
+        "Export both with the same batch, or one with an open one (`dynamic_shapes`, `dynamic_axes`).",
     )
 
 
@@ -219,6 +226,9 @@ def _behave(asked: Asked, found: Found, candidate: Worker) -> None:
 def _measure(asked: Asked, found: Found, workers: dict[Side, Worker], log: Log) -> None:
     """Warm all sides up, then measure them in turns."""
     rows = found.batch
+    if "production" in workers and found.loaded["production"].batch not in {None, rows}:
+        found.checks.append(_broken("fits", _other_batch(rows, found.loaded["production"].batch)))
+        del workers["production"]
     warm = _each(workers, found, lambda worker: worker.warm_up(batch=rows))
     found.stable = all(each.stable for each in warm.values())
     call_s = max(each.median_s for each in warm.values())

@@ -122,8 +122,10 @@ class Pipe:
         while b"\n" not in self._buffer:
             left = until - time.monotonic()
             if left <= 0:
-                whole = limit == self.limits.total_s
-                raise self.stop(faults.hang_fault(limit, doing, self.known, whole=whole, tail=self.tail))
+                whole, ours = limit == self.limits.total_s, limit == self.limits.request_s
+                raise self.stop(
+                    faults.hang_fault(limit, doing, self.known, whole=whole, ours=ours, tail=self.tail)
+                )
             ready, _, _ = select.select([self._answers], [], [], left)
             if not ready:
                 continue

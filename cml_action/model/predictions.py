@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from cml_action.errors import UsageError
 from cml_action.model.faults import ModelFault, quoted
 
 if TYPE_CHECKING:
@@ -28,12 +27,13 @@ def labels(outputs: Mapping[str, Array], truth: Array, task: Task) -> Array:
 
     A row of scores stands for the class with the highest, counted from 0.
 
-    :raises UsageError: where the output does not say so by itself, or in other words than the labels.
-    :raises ModelFault: where it is no number: NaN is neither above nor below a limit, and no class at all.
+    :raises ModelFault: where the output does not say so by itself, or in other words than the labels; or
+        where it is no number: NaN is neither above nor below a limit, and no class at all.
     """
     found = next(iter(outputs.values()))
     if found.shape[:1] != truth.shape:
-        raise UsageError(
+        raise ModelFault(
+            "no-prediction",
             f"The model returned {found.shape[0] if found.ndim else 1:,} rows for {len(truth):,} of data.",
             "Let it return one prediction for each row, or give `evaluate` under `model` in cml.yaml.",
         )
@@ -106,9 +106,10 @@ def _some(values: Array) -> str:
     return ", ".join([*known[:_MOST_NAMED], *(["…"] if len(known) > _MOST_NAMED else [])])
 
 
-def _unclear(found: Array, wanted: str) -> UsageError:
+def _unclear(found: Array, wanted: str) -> ModelFault:
     shape = " x ".join(map(str, found.shape))
-    return UsageError(
+    return ModelFault(
+        "no-prediction",
         f"The model returned {shape} values of {found.dtype}; needed is {wanted}.",
         "Let it return that, or give `evaluate` under `model` in cml.yaml instead of `data`.",
     )

@@ -113,7 +113,9 @@ def from_policy(policy: ModelPolicy | None, path: Path, project: Path, *, loader
 
 def limits(policy: ModelPolicy | None) -> Limits:
     """Return how long and how large a model's process may become, as `cml.yaml` says."""
-    return Limits(total_s=policy.time_limit) if policy and policy.time_limit else Limits()
+    if policy is None or policy.time_limit is None:
+        return Limits()
+    return Limits(load_s=policy.time_limit, total_s=policy.time_limit)
 
 
 def _tensor(shape: InputShape) -> TensorSpec:

@@ -101,6 +101,14 @@ def test_production_that_predicts_nan_is_not_the_candidates_fault(tmp_path: Path
     assert "predicts NaN or infinity for 300 of 300 rows" in checks["production/runs"].message
 
 
+def test_a_candidate_that_predicts_no_label_fails_and_its_times_are_judged(tmp_path: Path) -> None:
+    checks = judged(tmp_path, "if data and not old: return [7] * len(rows)")
+    assert statuses(checks) == ("skip", "skip", "pass", "pass")
+    assert checks["runs"].status == "fail"
+    assert "what it predicts is `7`, and the labels are `1`" in checks["runs"].message
+    assert "give `evaluate` under `model`" in checks["runs"].message
+
+
 def test_production_that_ends_while_it_is_timed_leaves_the_candidate_to_be_timed_alone(
     tmp_path: Path,
 ) -> None:

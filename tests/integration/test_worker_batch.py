@@ -71,6 +71,28 @@ def test_the_report_names_the_batch_that_was_measured(project: Path) -> None:
     assert table.rows[0][0] == "latency p50, batch 4"
 
 
+def test_production_of_another_fixed_batch_is_no_measure_of_the_candidate(project: Path) -> None:
+    gates = "[{measure: latency-p50, max: 9 s}, {measure: latency-p50, max-ratio: 9}]"
+    asked = gate.Asked(
+        specs={
+            "candidate": ModelSpec(path=project / "four.onnx", threads=1),
+            "production": ModelSpec(path=project / "eight.onnx", threads=1),
+        },
+        place=place(project, Path(sys.executable)),
+        limits=demanded(None, gates, "cml.yaml", beside=True).limits,
+        policy=None,
+        data=None,
+        name="four.onnx",
+    )
+    found = gate.run(asked, Log(runner=True))
+    checks = {each.id.removeprefix("model/"): each for each in found.checks}
+    assert (checks["latency-p50/max"].status, checks["latency-p50/max-ratio"].status) == ("pass", "error")
+    assert checks["production/fits"].message.startswith(
+        "Every call of the candidate has 4 rows, and every call of production 8."
+    )
+    assert [list(each.rows_per_s) for each in found.throughput] == [["candidate"]]
+
+
 def test_inputs_that_differ_in_their_first_dimension_are_given_as_they_are(project: Path) -> None:
     nodes = TensorSpec(shape=(10, 8))
     edges = TensorSpec(shape=(2, 30), dtype="int64", range=(0, 9))

@@ -78,10 +78,13 @@ def test_a_model_that_hangs_is_stopped_at_its_limit(fault: Callable[..., ModelFa
     assert error.what == (
         "The model `model.txt` gave no answer within 1 seconds while it was measured, and was stopped."
     )
+    assert "time-limit" not in error.fix  # which says nothing about one request
 
 
 def test_a_loader_that_hangs_is_stopped_at_its_limit(fault: Callable[..., ModelFault]) -> None:
-    assert fault("def load(path):\n    while True: pass", load_s=1.0).kind == "hang"
+    error = fault("def load(path):\n    while True: pass", load_s=1.0)
+    assert error.kind == "hang"
+    assert "raise `time-limit`" in error.fix  # which sets how long loading may take, too
 
 
 def test_the_limit_of_the_whole_holds_for_every_request(fault: Callable[..., ModelFault]) -> None:

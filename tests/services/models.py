@@ -26,6 +26,7 @@ import sklearn.datasets, sklearn.linear_model
 from onnx import TensorProto, helper, numpy_helper
 from onnx.external_data_helper import set_external_data
 from sklearn.compose import make_column_transformer
+from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
@@ -61,9 +62,10 @@ for name, dtype in {"double": TensorProto.DOUBLE, "whole": TensorProto.INT64}.it
     onnx.save(other, name + ".onnx")
 open("rows.json", "w").write("[[1, 2, 3], [4, 5, 6]]")
 open("rows.csv", "w").write("a,b,c\\n1,2,3\\n4,5,6\\n")
-for value in (*model.graph.input, *model.graph.output):
-    value.type.tensor_type.shape.dim[0].dim_value = 4
-onnx.save(model, "four.onnx")
+for rows, name in ((8, "eight.onnx"), (4, "four.onnx")):
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = rows
+    onnx.save(model, name)
 torch.export.save(torch.export.export(net, (torch.randn(4, 64),)), "four.pt2")
 torch.jit.script(loaders.Neighbours()).save("neighbours.pt")
 tensor, values = model.graph.initializer[0], model.graph.initializer[0].raw_data
@@ -115,6 +117,10 @@ kinds = np.where(birds.mass + 500 * (birds.sex == "m") > 4200, "large", "small")
 parts = make_column_transformer((OneHotEncoder(), ["sex"]), (StandardScaler(), ["mass"]))
 joblib.dump(make_pipeline(parts, sklearn.linear_model.LogisticRegression()).fit(birds, kinds), "birds.joblib")
 birds.head(8).to_csv("birds.csv", index=False)
+gaps = birds.mask(draw.random(birds.shape) < 0.2)
+parts = make_column_transformer((OneHotEncoder(), ["sex"]), (SimpleImputer(), ["mass"]))
+joblib.dump(make_pipeline(parts, sklearn.linear_model.LogisticRegression()).fit(gaps, kinds), "gaps.joblib")
+gaps.head(32).to_csv("gaps.csv", index=False)
 by_name = make_pipeline(make_column_transformer((StandardScaler(), list(frame))), flower)
 joblib.dump(by_name.fit(frame, names), "by-name.joblib")
 np.save("sample.npy", np.ones((3, 64), "float32"))
@@ -190,7 +196,7 @@ def session(path):
 
 
 def exported(path):
-    return torch.export.load(path).module(), (torch.ones(4, 64),)
+    return torch.export.load(path).module()
 
 
 def two(path):

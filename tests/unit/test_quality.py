@@ -140,7 +140,7 @@ def test_text_and_numbers_are_the_same_labels() -> None:
 def test_an_output_that_is_no_prediction_is_explained(
     output: np.ndarray, truth: np.ndarray, task: str, words: str
 ) -> None:
-    with pytest.raises(UsageError, match=words):
+    with pytest.raises(ModelFault, match=words):
         labels({"output": output}, truth, task)  # type: ignore[arg-type]
 
 

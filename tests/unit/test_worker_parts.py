@@ -262,4 +262,5 @@ def test_what_a_process_may_take_is_less_than_the_machine_has() -> None:
 
 def test_how_long_a_model_may_take_stands_in_the_policy() -> None:
     asked = Policy.model_validate({"model": {"time-limit": "30 min"}}).model
-    assert (limits(asked).total_s, limits(None).total_s) == (1800, 900)
+    assert (limits(asked).load_s, limits(asked).total_s) == (1800, 1800)
+    assert (limits(None).load_s, limits(None).total_s) == (120, 900)

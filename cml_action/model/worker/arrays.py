@@ -149,11 +149,20 @@ def joined(parts: Sequence[Any]) -> Any:
 
 
 def write_all(folder: str, named: Sequence[tuple[str, Any]]) -> None:
-    """Write arrays as `0.npy`, `1.npy`, … and their names."""
+    """Write arrays as `0.npy`, `1.npy`, … and their names; a column of objects as its cells, `0.json`."""
     for at, (_, value) in enumerate(named):
-        write(os.path.join(folder, f"{at}.npy"), value)
+        if str(getattr(value, "dtype", "")) == "object":
+            with open(os.path.join(folder, f"{at}.json"), "w", encoding="utf-8") as file:
+                json.dump([_cell(each) for each in value], file)
+        else:
+            write(os.path.join(folder, f"{at}.npy"), value)
     with open(os.path.join(folder, "names.json"), "w", encoding="utf-8") as file:
         json.dump([name for name, _ in named], file)
+
+
+def _cell(value: Any) -> Any:
+    """Return a table's cell as JSON has it, NaN included."""
+    return value if value is None or isinstance(value, (str, bool, int, float)) else str(value)
 
 
 def write(path: str, value: Any) -> None:

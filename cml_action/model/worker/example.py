@@ -293,20 +293,22 @@ def _dtype(model: Model, name: str = "") -> str:
 
 
 def _from_csv(path: str, model: Model, form: str) -> Any:
+    if model.columns:  # a DataFrame, read as `data` is: what is missing is NaN
+        import pandas as pd
+
+        return pd.read_csv(path)[model.columns]
     with open(path, encoding="utf-8-sig", newline="") as file:
         header, *rows = list(csv.reader(file))
     if not rows:
         raise Refusal("bad-sample", "it has no row below its header")
     values = [_numbers(column) for column in zip(*rows)]
-    if model.columns:
-        header, values = list(model.columns), [values[header.index(name)] for name in model.columns]
-    table = arrays.columns(header, values, frame=bool(model.columns), dtype=_dtype(model))
+    table = arrays.columns(header, values, frame=False, dtype=_dtype(model))
     return arrays.as_form(table, form)
 
 
 def _numbers(column: Sequence[str]) -> list[Any]:
-    """Return numbers where all of a column are, else its texts."""
+    """Return numbers where all of a column are, NaN for an empty cell, else its texts."""
     try:
-        return [float(each) for each in column]
+        return [float(each or "nan") for each in column]
     except ValueError:
         return list(column)

@@ -9,7 +9,7 @@ import pickle
 import sys
 import zipfile
 from time import perf_counter
-from typing import Any, Callable
+from typing import Any, Callable, Sequence
 
 from .refusal import Refusal, attempt, words
 from .system import Memory
@@ -154,6 +154,8 @@ def _module(kind: str, module: Any, asked: dict[str, Any]) -> Model:
         module = attempt("loader-raised", _settled, module, asked["device"])
     model = Model(kind, module, module, "forward", "torch")
     model.parameters = sum(each.numel() for each in module.parameters())
+    if isinstance(module, sys.modules["torch"].fx.GraphModule):
+        model.signature = _graph_inputs(module.graph)
     return model
 
 
@@ -220,25 +222,24 @@ def _exported(torch: Any, path: str, device: str) -> Model:
         from torch.export.passes import move_to_device_pass
 
         program = attempt("unreadable", move_to_device_pass, program, device)
-    module = attempt("unreadable", program.module)
-    model = _module("torch-export", module, {"device": device})
-    model.signature = _exported_inputs(program)
+    model = _module("torch-export", attempt("unreadable", program.module), {"device": device})
+    example = program.example_inputs
+    if example and isinstance(example[-1], dict):
+        model.signature = _graph_inputs(model.native.graph, [*("" for _ in example[0]), *example[1]])
     return model
 
 
-def _exported_inputs(program: Any) -> list[dict[str, Any]]:
-    """Read the inputs off the graph's placeholders; a dimension that is a symbol is open (0).
+def _graph_inputs(graph: Any, names: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Read the inputs off the placeholders of an exported program's module; an open dimension is 0.
 
     The graph has them in one line; which of them are given by name, the example that it was made with tells.
     """
-    wanted = list(program.graph_signature.user_inputs)
-    example = program.example_inputs
-    names = [*("" for _ in example[0]), *example[1]] if example and isinstance(example[-1], dict) else []
+    places = [node for node in graph.nodes if node.op == "placeholder"]
+    known = names if len(names) == len(places) else [""] * len(places)
     found = []
-    for node in program.graph.nodes:
-        value = node.meta.get("val")
-        if node.op == "placeholder" and node.name in wanted and hasattr(value, "shape"):
-            name = names[wanted.index(node.name)] if len(names) == len(wanted) else ""
+    for name, node in zip(known, places):
+        value = node.meta.get("val")  # a traced module has none
+        if hasattr(value, "shape"):
             shape = [each if isinstance(each, int) else 0 for each in value.shape]
             found.append({"name": name, "shape": shape, "dtype": str(value.dtype).replace("torch.", "")})
     return found
