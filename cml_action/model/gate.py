@@ -191,7 +191,7 @@ def _broken(what: str, fault: ModelFault) -> Check:
         id=f"model/production/{what}",
         status="error",
         title=f"production {what}",
-        message=f"{fault.what} {fault.fix} Until then nothing more can be compared; set `baseline: none` to"
+        message=f"Production cannot be compared. {fault.what} {fault.fix} Until then set `baseline: none` to"
         " gate without it.",
     )
 

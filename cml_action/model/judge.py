@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _MEASURED = ("latency-p50", "latency-p95", "size")
 _LONGEST_TAIL = 400
-_NOT_SO_FAR = "The model did not get that far."
 
 
 def fault_check(name: str, title: str, fault: ModelFault) -> Check:
@@ -42,7 +41,7 @@ def checks(limits: Sequence[Limit], found: Found) -> list[Check]:
 
 def _check(limit: Limit, found: Found) -> Check:
     if "candidate" not in found.loaded:
-        return _made(limit, "skip", _NOT_SO_FAR)
+        return _made(limit, "skip", _not_so_far(limit))
     if limit.beside and "production" not in found.loaded:
         return _not_held(limit, found, "There is no production to compare with.")
     if limit.gate.measure == "size":
@@ -53,7 +52,7 @@ def _check(limit: Limit, found: Found) -> Check:
     if metric is not None:
         return _metric(limit, metric, found)
     if found.timings is None or any(check.id == "model/runs" for check in found.checks):
-        return _made(limit, "skip", _NOT_SO_FAR)
+        return _made(limit, "skip", _not_so_far(limit))
     names = [*_MEASURED, *(each.name for each in found.metrics)]
     raise UsageError(
         f"There is no measure `{limit.gate.measure}`.{suggestion(limit.gate.measure, names)}",
@@ -70,7 +69,7 @@ def _not_held(limit: Limit, found: Found, why: str, **shown: Any) -> Check:
     return _made(
         limit,
         "error" if broken else "skip",
-        "Production failed before the two could be compared." if broken else why,
+        f"{_name(limit)} was not compared with production's." if broken else why,
         **shown,
     )
 
@@ -78,13 +77,13 @@ def _not_held(limit: Limit, found: Found, why: str, **shown: Any) -> Check:
 def _latency(limit: Limit, demand: Demand, found: Found) -> Check:
     timings = found.timings
     if timings is None or demand not in timings.demands:
-        return _not_held(limit, found, _NOT_SO_FAR)
+        return _not_held(limit, found, _not_so_far(limit))
     at = timings.demands.index(demand)
     shown, decision = timings.intervals[at], timings.decisions[at]
     if decision == "unclear" and not demand.ratio and shown.estimate <= demand.limit:
         decision = "pass"  # an absolute limit is judged on the lower end alone
     ends = f"{_number(shown.low, demand)} to {_number(shown.high, demand)}"
-    name = limit.gate.measure.replace("-", " ")
+    name = _name(limit)
     if decision == "pass":
         message = ""
     elif decision == "fail":
@@ -158,12 +157,12 @@ def _metric(limit: Limit, metric: Metric, found: Found) -> Check:
     beside production fails where the candidate is worse beyond what chance explains, else it warns.
     """
     value, before = metric.value, metric.production
+    unit: Unit = "share" if metric.share else "number"
     if limit.beside and before is None:
-        return _not_held(limit, found, "Production has no such metric.", value=value)
+        return _not_held(limit, found, "Production has no such metric.", value=value, unit=unit)
     edge = _edge(limit, before)
     # Said so that NaN, which compares with nothing, is beyond any limit.
     beyond = not (value >= edge if limit.key in {"min", "max-drop"} else value <= edge)
-    unit: Unit = "share" if metric.share else "number"
     worse = metric.difference is None or metric.difference.worse
     status: Status = "pass" if not beyond else "fail" if worse or not limit.beside else "warn"
     return _made(
@@ -218,6 +217,14 @@ def _edge(limit: Limit, before: float | None) -> float:
     return before - drop
 
 
+def _name(limit: Limit) -> str:
+    return limit.gate.measure.replace("-", " ")
+
+
+def _not_so_far(limit: Limit) -> str:
+    return f"{_name(limit)} is not known: the model did not get that far."
+
+
 def _number(value: float, demand: Demand) -> str:
     return quantity(value, "ratio" if demand.ratio else "seconds")
 
@@ -227,7 +234,7 @@ def _made(asked: Limit, status: Status, message: str, **shown: Any) -> Check:
     return Check(
         id=asked.id,
         status=status,
-        title=f"{asked.gate.measure.replace('-', ' ')}, {_KEYS[asked.key]}",
+        title=f"{_name(asked)}, {_KEYS[asked.key]}",
         message=message,
         path=asked.path,
         line=asked.line,
@@ -237,7 +244,7 @@ def _made(asked: Limit, status: Status, message: str, **shown: Any) -> Check:
 
 def _asked(limit: Limit) -> Json:
     found = getattr(limit.gate, limit.key.replace("-", "_"))
-    return f"{found.value:.3%}" if isinstance(found, Share) else found
+    return quantity(found.value, "share") if isinstance(found, Share) else found
 
 
 _KEYS = {"min": "lowest", "max": "highest", "max-ratio": "beside production", "max-drop": "beside production"}

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Task: TypeAlias = Literal["classification", "regression"]
 
 _TWO_DIMENSIONS = 2
+#: A number that can still be squared and summed: what a model predicts beyond it is as good as infinity.
+_LARGEST = 1e150
 #: Labels that a message names.
 _MOST_NAMED = 5
 
@@ -42,8 +44,9 @@ def labels(outputs: Mapping[str, Array], truth: Array, task: Task) -> Array:
     if task == "regression":
         if found.ndim != 1 or found.dtype.kind not in "biuf":
             raise _unclear(found, "one number for each row")
-        _refuse_nan(found)
-        return found.astype(np.float64)
+        numbers = found.astype(np.float64)
+        _refuse_nan(np.where(np.abs(numbers) > _LARGEST, np.inf, numbers))
+        return numbers
     return _highest(found, truth) if found.ndim == _TWO_DIMENSIONS else _named(found, truth)
 
 

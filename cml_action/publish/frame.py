@@ -112,6 +112,11 @@ def checks_table(checks: Sequence[Check], frame: Frame) -> Table | None:
     )
 
 
+def messages(checks: Sequence[Check]) -> list[str]:
+    """Return what is said of checks that did not pass, each once: several may have the same reason."""
+    return list(dict.fromkeys(each.message for each in checks if each.message and each.status != "pass"))
+
+
 def _shown(value: Json, unit: Unit | None = None) -> tuple[Inline, ...]:
     if value is None:
         return (None,)

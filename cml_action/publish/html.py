@@ -6,7 +6,7 @@ import base64
 from html import escape
 from typing import TYPE_CHECKING
 
-from cml_action.publish.frame import Frame, checks_table, heading, sorted_checks, took
+from cml_action.publish.frame import Frame, checks_table, heading, messages, sorted_checks, took
 from cml_action.publish.markdown import OPEN_ROWS, SPANS, visible
 from cml_action.quantity import NOTHING, quantity
 from cml_action.report import Code, Figure, Link, Markdown, Quantity, Section, Table, Text
@@ -32,6 +32,7 @@ h2 { border-top: 1px solid var(--line); font-size: 1.1rem; margin: 2rem 0 .5rem;
 p { margin: .5rem 0 }
 code { background: var(--code); border-radius: 6px; font-size: 85%; padding: .15em .35em }
 code { overflow-wrap: anywhere }
+td code { overflow-wrap: break-word }
 .scroll { overflow-x: auto }
 table { border-collapse: collapse; font-size: .9rem; margin: .75rem 0 }
 th, td { border-bottom: 1px solid var(--line); padding: .35rem .75rem; text-align: left; vertical-align: top }
@@ -194,9 +195,7 @@ def _checks(checks: list[Check], frame: Frame) -> Iterable[str]:
     rows = checks_table(checks, frame)
     if rows:
         yield _table(rows)
-    said = [
-        f"<li>{words(check.message)}</li>" for check in checks if check.message and check.status != "pass"
-    ]
+    said = [f"<li>{words(message)}</li>" for message in messages(checks)]
     if len(said) == 1:
         yield f"<p>{said[0].removeprefix('<li>').removesuffix('</li>')}</p>"
     elif said:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from tabulate import tabulate
 
 from cml_action.publish import mermaid
-from cml_action.publish.frame import Frame, checks_table, heading, sorted_checks, took
+from cml_action.publish.frame import Frame, checks_table, heading, messages, sorted_checks, took
 from cml_action.quantity import NOTHING, counted, quantity
 from cml_action.report import Code, Figure, Link, Markdown, Quantity, Section, Table, Text
 
@@ -261,7 +261,7 @@ def _block(block: Text | Table | Figure | Markdown) -> str:
 
 
 def _messages(checks: Sequence[Check]) -> str:
-    said = [f"- {words(check.message)}" for check in checks if check.message]
+    said = [f"- {words(message)}" for message in messages(checks)]
     if len(said) == 1:
         return said[0].removeprefix("- ")
     shown = "\n".join(said[:OPEN_ROWS])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+
+from pydantic_core import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,4 +33,5 @@ def render(
         "timings": {mode: round(spent, 3) for mode, spent in seconds.items()},
         **report.facts,
     }
-    return json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    # JSON has no NaN and no infinity: what is none of its numbers is null, and the rest is kept.
+    return to_json(found, indent=2, inf_nan_mode="null").decode() + "\n"

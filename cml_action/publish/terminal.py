@@ -9,7 +9,7 @@ from rich.markdown import Markdown as RichMarkdown
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from cml_action.publish.frame import checks_table, heading, sorted_checks
+from cml_action.publish.frame import checks_table, heading, messages, sorted_checks
 from cml_action.publish.markdown import SPANS, visible
 from cml_action.quantity import NOTHING, quantity
 from cml_action.report import Code, Figure, Link, Markdown, Quantity, Table, Text
@@ -38,8 +38,8 @@ def show(report: Report, frame: Frame, log: Log) -> None:
     rows = checks_table(checks, frame)
     if rows:
         console.print(_table(rows))
-    for check in checks:
-        console.print(words(check.message))
+    for message in messages(checks):
+        console.print(words(message))
     for section in report.sections:
         drawn = [each for block in section.blocks for each in _block(block)]
         if drawn and not section.folded:

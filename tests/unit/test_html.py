@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from html.parser import HTMLParser
 
@@ -108,6 +109,13 @@ def test_result_json_holds_every_check_and_the_promised_names() -> None:
     assert list(found["checks"][0]) == [
         "id", "status", "title", "message", "value", "limit", "baseline", "path", "line", "unit", "details"
     ]  # fmt: skip
+
+
+def test_result_json_has_null_for_what_is_no_number() -> None:
+    check = Check(id="x", status="fail", title="rmse", value=math.inf, details={"low": math.nan})
+    text = result.render(Report(checks=(check,)), modes=("gate",), subject={}, seconds={})
+    (found,) = json.loads(text, parse_constant=pytest.fail)["checks"]
+    assert (found["value"], found["details"]) == (None, {"low": None})
 
 
 def test_a_quantity_that_is_none_is_a_dash() -> None:

@@ -153,6 +153,7 @@ NAN = np.where(np.arange(300) == 3, np.nan, 1.0)
         (NAN, "regression", 1),
         (NAN[:, None].astype(np.float32), "regression", 1),
         (NAN * np.inf, "regression", 300),
+        (np.where(np.arange(300) < 2, -1e200, 1.0), "regression", 2),
         (NAN, "classification", 1),
         (np.full((300, 4), np.nan), "classification", 300),
         (np.eye(4)[TRUTH] * NAN[:, None], "classification", 1),
