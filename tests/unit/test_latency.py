@@ -95,6 +95,19 @@ def test_a_processor_that_is_shared_slows_both_sides_alike() -> None:
     assert found.noise > 0.3  # blocks began on both of them
 
 
+@pytest.mark.parametrize(("call_s", "drawn"), [(0.0002, True), (0.005, True), (0.05, False)])
+def test_long_calls_begin_where_the_system_has_them(call_s: float, *, drawn: bool) -> None:
+    draws: list[int | None] = []
+
+    def block(calls: int, draw: int | None) -> list[int]:
+        draws.append(draw)
+        return [int(call_s * 1e9)] * calls
+
+    measure({"candidate": block, "production": block}, plan(call_s, 2), [RATIO], seed=0)
+    assert draws[::2] == draws[1::2]  # both sides of a round alike
+    assert {draw is not None for draw in draws} == {drawn}
+
+
 def test_a_clear_case_ends_with_the_first_look_and_a_close_one_takes_all_rounds() -> None:
     assert Machine(1).run(1.0).rounds == QUICK.looks[0]
     close = Machine(1, neighbour=0.3, outliers=0.02).run(1.10)
