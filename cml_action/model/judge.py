@@ -244,7 +244,7 @@ def _made(asked: Limit, status: Status, message: str, **shown: Any) -> Check:
 
 def _asked(limit: Limit) -> Json:
     found = getattr(limit.gate, limit.key.replace("-", "_"))
-    return quantity(found.value, "share") if isinstance(found, Share) else found
+    return f"{100 * found.value:g}%" if isinstance(found, Share) else found  # as it is written in cml.yaml
 
 
 _KEYS = {"min": "lowest", "max": "highest", "max-ratio": "beside production", "max-drop": "beside production"}

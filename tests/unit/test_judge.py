@@ -80,6 +80,9 @@ def test_a_share_is_one_of_productions_value() -> None:
 def test_without_production_what_compares_is_skipped() -> None:
     one = check(DROP, found(accuracy(0.9), beside=False))
     assert (one.status, one.message) == ("skip", "There is no production to compare with.")
+    assert one.limit == 0.01
+    relative = check("[{measure: accuracy, max-drop: 2.5%}]", found(accuracy(0.9), beside=False))
+    assert relative.limit == "2.5%"
 
 
 def test_a_candidate_that_does_not_load_says_nothing_about_production() -> None:
