@@ -81,7 +81,7 @@ def raced(job: Job, judged: Judged, stage: Stage) -> tuple[Check, ...]:
             id="promote/baseline",
             status="fail" if demanded else "warn",
             title=f"the gate compared it with the version in {stage.alias}",
-            value=beside,
+            value=beside or None,
             limit=holder,
             message=said,
         ),
