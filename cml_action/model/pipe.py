@@ -122,7 +122,8 @@ class Pipe:
         while b"\n" not in self._buffer:
             left = until - time.monotonic()
             if left <= 0:
-                whole, ours = limit == self.limits.total_s, limit == self.limits.request_s
+                whole = limit == self.limits.total_s
+                ours = limit == self.limits.request_s and not whole
                 raise self.stop(
                     faults.hang_fault(limit, doing, self.known, whole=whole, ours=ours, tail=self.tail)
                 )

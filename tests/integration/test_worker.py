@@ -196,8 +196,8 @@ def test_a_loader_gives_the_model_and_an_example_of_its_input(
         np.testing.assert_allclose(
             worker.predict(rows)["output"], net.predict(rows)["output"], rtol=1e-5, atol=1e-6
         )
-        rows = 4 if name == "four.pt2" else 3  # a module of an exported program says that it takes no other
-        assert worker.example(3)["input"].shape == (rows, 64)
+        batch = 4 if name == "four.pt2" else 3  # a module of an exported program says that it takes no other
+        assert worker.example(3)["input"].shape == (batch, 64)
 
 
 def test_inputs_by_name_have_their_type_and_range(project: Path) -> None:
@@ -330,6 +330,15 @@ def test_a_sample_that_is_no_array_is_named(project: Path) -> None:
     with (
         pytest.raises(ModelSetupFault, match=r"The sample `sample.txt` cannot be used: `its type .txt"),
         loaded(project, "net.onnx", sample=project / "sample.txt"),
+    ):
+        pass
+
+
+def test_a_sample_without_a_row_is_named(project: Path) -> None:
+    (project / "header.csv").write_text("mass,sex\n")
+    with (
+        pytest.raises(ModelSetupFault, match="cannot be used: `it has no row below its header`"),
+        loaded(project, "birds.joblib", allow_pickle=True, sample=project / "header.csv"),
     ):
         pass
 

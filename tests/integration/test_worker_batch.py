@@ -39,6 +39,18 @@ def statuses(worker: Worker) -> dict[str, str]:
     return {each.id.rpartition("/")[2]: each.status for each in found}
 
 
+def question(project: Path, gates: str, **models: str) -> gate.Asked:
+    specs = {side: ModelSpec(path=project / name, threads=1) for side, name in models.items()}
+    return gate.Asked(
+        specs=specs,  # type: ignore[arg-type]
+        place=place(project, Path(sys.executable)),
+        limits=demanded(None, gates, "cml.yaml", beside="production" in models).limits,
+        policy=None,
+        data=None,
+        name=models["candidate"],
+    )
+
+
 @pytest.mark.parametrize(("name", "other"), [("four.onnx", "net.onnx"), ("four.pt2", "net.pt")])
 def test_a_model_of_a_fixed_batch_is_called_with_it(project: Path, name: str, other: str) -> None:
     table = np.random.default_rng(0).normal(size=(10, 64)).astype("float32")
@@ -55,14 +67,7 @@ def test_a_model_of_a_fixed_batch_is_called_with_it(project: Path, name: str, ot
 
 
 def test_the_report_names_the_batch_that_was_measured(project: Path) -> None:
-    asked = gate.Asked(
-        specs={"candidate": ModelSpec(path=project / "four.onnx", threads=1)},
-        place=place(project, Path(sys.executable)),
-        limits=demanded(None, "[{measure: latency-p50, max: 9 s}]", "cml.yaml", beside=False).limits,
-        policy=None,
-        data=None,
-        name="four.onnx",
-    )
+    asked = question(project, "[{measure: latency-p50, max: 9 s}]", candidate="four.onnx")
     found = gate.run(asked, Log(runner=True))
     assert not [each for each in found.checks if each.status in {"fail", "error"}]
     assert [each.batch for each in found.throughput] == [4]
@@ -73,17 +78,7 @@ def test_the_report_names_the_batch_that_was_measured(project: Path) -> None:
 
 def test_production_of_another_fixed_batch_is_no_measure_of_the_candidate(project: Path) -> None:
     gates = "[{measure: latency-p50, max: 9 s}, {measure: latency-p50, max-ratio: 9}]"
-    asked = gate.Asked(
-        specs={
-            "candidate": ModelSpec(path=project / "four.onnx", threads=1),
-            "production": ModelSpec(path=project / "eight.onnx", threads=1),
-        },
-        place=place(project, Path(sys.executable)),
-        limits=demanded(None, gates, "cml.yaml", beside=True).limits,
-        policy=None,
-        data=None,
-        name="four.onnx",
-    )
+    asked = question(project, gates, candidate="four.onnx", production="eight.onnx")
     found = gate.run(asked, Log(runner=True))
     checks = {each.id.removeprefix("model/"): each for each in found.checks}
     assert (checks["latency-p50/max"].status, checks["latency-p50/max-ratio"].status) == ("pass", "error")

@@ -87,8 +87,11 @@ def test_a_loader_that_hangs_is_stopped_at_its_limit(fault: Callable[..., ModelF
     assert "raise `time-limit`" in error.fix  # which sets how long loading may take, too
 
 
-def test_the_limit_of_the_whole_holds_for_every_request(fault: Callable[..., ModelFault]) -> None:
-    error = fault(calling("time.sleep(600)"), total_s=3.0)
+@pytest.mark.parametrize("limits", [{"total_s": 3.0}, {"total_s": 3.0, "request_s": 3.0}])
+def test_the_limit_of_the_whole_holds_for_every_request(
+    fault: Callable[..., ModelFault], limits: dict[str, float]
+) -> None:
+    error = fault(calling("time.sleep(600)"), **limits)
     assert error.kind == "hang"
     assert "gave no answer before all its 3 seconds were over while it was measured" in error.what
     assert "raise `time-limit` under `model` in cml.yaml" in error.fix

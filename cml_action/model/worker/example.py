@@ -293,14 +293,14 @@ def _dtype(model: Model, name: str = "") -> str:
 
 
 def _from_csv(path: str, model: Model, form: str) -> Any:
-    if model.columns:  # a DataFrame, read as `data` is: what is missing is NaN
-        import pandas as pd
-
-        return pd.read_csv(path)[model.columns]
     with open(path, encoding="utf-8-sig", newline="") as file:
         header, *rows = list(csv.reader(file))
     if not rows:
         raise Refusal("bad-sample", "it has no row below its header")
+    if model.columns:  # a DataFrame, read as `data` is: what is missing is NaN
+        import pandas as pd
+
+        return pd.read_csv(path)[model.columns]
     values = [_numbers(column) for column in zip(*rows)]
     table = arrays.columns(header, values, frame=False, dtype=_dtype(model))
     return arrays.as_form(table, form)
