@@ -15,7 +15,7 @@ import pytest
 from cml_action.model import pickles
 from cml_action.model.child import memory_to_use
 from cml_action.model.environment import for_model
-from cml_action.model.exchange import write_arrays
+from cml_action.model.exchange import read_arrays, write_arrays
 from cml_action.model.faults import UnloadedError, ended_fault, fault, quoted
 from cml_action.model.spec import TensorSpec, from_policy, limits
 from cml_action.model.worker import arrays, clock, system
@@ -171,6 +171,12 @@ def test_what_is_missing_in_a_table_is_missing_in_what_the_model_is_given(tmp_pa
     pd.testing.assert_frame_equal(found[["mass", "sex", "ringed"]], table[["mass", "sex", "ringed"]])
     assert found["rings"].tolist() == [1, pytest.approx(math.nan, nan_ok=True), 3]
     assert sent[-1] == ["a", None, pytest.approx(math.nan, nan_ok=True)]
+
+
+def test_a_matrix_of_objects_keeps_its_shape(tmp_path: Path) -> None:
+    rows = np.array([["m", 1.5], ["f", 2.5]], dtype=object)
+    arrays.write_all(str(tmp_path), [("input", rows)])
+    assert read_arrays(tmp_path)["input"].tolist() == [["m", "1.5"], ["f", "2.5"]]
 
 
 def test_rows_go_on_at_the_beginning_where_a_sample_is_short() -> None:

@@ -151,7 +151,7 @@ def joined(parts: Sequence[Any]) -> Any:
 def write_all(folder: str, named: Sequence[tuple[str, Any]]) -> None:
     """Write arrays as `0.npy`, `1.npy`, … and their names; a column of objects as its cells, `0.json`."""
     for at, (_, value) in enumerate(named):
-        if str(getattr(value, "dtype", "")) == "object":
+        if str(getattr(value, "dtype", "")) == "object" and len(value.shape) == 1:
             with open(os.path.join(folder, f"{at}.json"), "w", encoding="utf-8") as file:
                 json.dump([_cell(each) for each in value], file)
         else:
