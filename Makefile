@@ -13,14 +13,18 @@ WORKERS ?= 2
 # Where it is set, each of the hundreds of processes that tests start would compile its libraries anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: test test-slow lint lock docs demo bench clean
+.PHONY: test test-slow test-gpu lint lock docs demo bench clean
 
 test: $(READY)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow and not gpu" $(ARGS)
 
 # What takes minutes: jobs that are killed at each of their calls to a server.
 test-slow: $(READY)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m slow $(ARGS)
+
+# On a machine with a GPU: GPU_PYTHON is an interpreter with PyTorch for CUDA, torchvision and JAX.
+test-gpu: $(READY)
+	GPU_PYTHON="$(GPU_PYTHON)" $(BIN)/python -m pytest -m gpu tests/gpu $(ARGS)
 
 lint: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" .ci/lint

@@ -1,36 +1,49 @@
-"""The times of a model on a GPU beside CUDA events written by hand, in turns in one process.
+"""The times of a model on a GPU beside CUDA events written by hand, and what the gate makes of slower ones.
 
-    python -m benchmarks.gpu [PYTHON]
+    python -m benchmarks.gpu [PYTHON] [--trials 20]
 
 PYTHON is the interpreter that holds PyTorch for CUDA and NumPy, by default this one; nothing else needs to
-be installed. The sizes are chosen so that a call is bound by its launches, by neither, and by arithmetic.
-Before that, what PyTorch's two formats of files answer on the GPU is held against the CPU.
+be installed. Events by hand and ours are read in turns in one process; the sizes are chosen so that a call is
+bound by its launches, by neither, and by arithmetic. Before that, what PyTorch's two formats of files answer
+on the GPU is held against the CPU.
+
+Then copies with more layers are measured beside one and the same model as the gate does it, at `max-ratio:
+1.10`, a trial each; their processes stay the same ones.
 """
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cml_action.errors import CmlActionError
+from cml_action.model.latency import Demand, measure, plan
 from cml_action.model.process import Worker
 from cml_action.model.spec import ModelSpec, Place, TensorSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from cml_action.model.latency import Side, Timings
     from cml_action.model.spec import Device
 
 #: How far the medians may lie apart, and the outputs of the two devices in parts of the largest.
 MOST_APART, MOST_UNLIKE = 0.03, 1e-2
 ROUNDS, CALLS = 40, 50
 #: Width, layers and rows of the networks.
-SIZES = {"launches": (256, 8, 1), "between": (2048, 8, 256), "arithmetic": (4096, 16, 4096)}
+SIZES = {"launches": (256, 8, 1), "between": (2048, 8, 256), "arithmetic": (4096, 8, 2048)}
+#: Of the models that are gated; 28 layers are 12 % more than 25, and 30 are 20 %.
+LAYERS, GATED = 25, {"launches": (256, 1), "arithmetic": (4096, 512)}
+#: Layers of the candidate, what is counted, and the bar in percent.
+BARS = {25: ("at most", 1), 28: ("at least", 80), 30: ("at least", 99)}
 
 _MODELS = '''
 import json
@@ -76,18 +89,24 @@ if __name__ == "__main__":
 
 
 def main() -> int:
-    python = Path(sys.argv[1] if len(sys.argv) > 1 else sys.executable).absolute()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("python", nargs="?", type=Path, default=Path(sys.executable))
+    parser.add_argument("--trials", type=int, default=20, help="trials of each model and speed")
+    asked = parser.parse_args()
+    python = asked.python.absolute()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "bench_models.py").write_text(f"CALLS = {CALLS}\n{_MODELS}")
         try:
-            return _measure(folder, python)
+            missed = [*_measure(folder, python), *_gate(folder, python, asked.trials)]
         except CmlActionError as error:
             print(error, file=sys.stderr)
             return error.exit_code
+    print("missed:", ", ".join(missed) or "nothing")
+    return bool(missed)
 
 
-def _measure(folder: Path, python: Path) -> int:
+def _measure(folder: Path, python: Path) -> list[str]:
     missed = []
     subprocess.run([python, folder / "bench_models.py", folder], check=True)
     for path in (folder / "traced.pt", folder / "exported.pt2"):
@@ -100,8 +119,46 @@ def _measure(folder: Path, python: Path) -> int:
         print(f"{name}: p50 × {ratio:.4f} of CUDA events by hand (bar: within 3 %), {seconds * 1e3:.4f} ms")
         print(f"    {what}")
         missed += [name] * (abs(ratio - 1) > MOST_APART)
-    print("missed:", ", ".join(missed) or "nothing")
-    return bool(missed)
+    return missed
+
+
+def _gate(folder: Path, python: Path, trials: int) -> list[str]:
+    """Measure each copy beside the model so many times, and return the bars that are missed."""
+    missed = []
+    demand = Demand(quantile="p50", limit=1.10, ratio=True)
+    for name, (width, rows) in GATED.items() if trials else ():
+        for layers, (word, bar) in BARS.items():
+            with contextlib.ExitStack() as stack:
+                sides: dict[Side, Worker] = {}
+                warm = []
+                for side, size in (("production", LAYERS), ("candidate", layers)):
+                    path = folder / f"{side}.json"
+                    path.write_text(str([width, size, rows]))
+                    spec = ModelSpec(path=path, loader="bench_models:network", device="cuda")
+                    sides[side] = stack.enter_context(Worker(spec, _place(folder, python)))
+                    sides[side].load()
+                    warm.append(sides[side].warm_up(batch=rows).median_s)
+                blocks = {side: partial(each.time_block, batch=rows) for side, each in sides.items()}
+                found = [measure(blocks, plan(max(warm), 2), [demand], seed=at) for at in range(trials)]
+            caught = sum(each.decisions[0] == "fail" for each in found)
+            print(f"{name}, {layers} layers beside {LAYERS}: {_told(found)} (bar: {word} {bar} % fail)")
+            share = 100 * caught / trials
+            missed += [f"{name} {layers}"] * (share > bar if word == "at most" else share < bar)
+    return missed
+
+
+def _told(found: Sequence[Timings]) -> str:
+    ratios = sorted(each.intervals[0].estimate for each in found)
+    counts = {
+        word: sum(each.decisions[0] == decision for each in found)
+        for decision, word in (("fail", "fail"), ("unclear", "cannot be told"))
+    }
+    mean_s = statistics.mean(each.took_s for each in found)
+    return (
+        f"of {len(found)} {counts['fail']} fail, {counts['cannot be told']} cannot be told; ratio"
+        f" {ratios[0]:.3f} to {ratios[-1]:.3f}, {found[0].quantile('production', 'p50') * 1e3:.3f} ms a call,"
+        f" {mean_s:.1f} s a trial"
+    )
 
 
 def _unlike(folder: Path, python: Path, path: Path) -> float:
@@ -135,7 +192,7 @@ def _agreement(
             ours = statistics.median(worker.time_block(CALLS, batch=size[2])) / 1e9
             ratios.append(ours / theirs)
             times.append(ours)
-        said = worker.environment()
+        said = worker.environment(busy=True)
         peak = worker.memory().cuda_peak or 0
     about = {key: value for key, value in said.items() if key.startswith(("gpu", "cuda", "torch"))}
     return statistics.median(ratios), statistics.median(times), about | {"peak": f"{peak / 1e6:,.0f} MB"}

@@ -2,11 +2,14 @@
 
 Outputs are compared with a tolerance that belongs to their type: single and double precision by the rules
 of `torch.testing.assert_close` (relative 1.3e-6 and 1e-7, absolute 1e-5 and 1e-7), ten times wider, because
-another batch size means other kernels, whose sums run in another order.
+another batch size means other kernels, whose sums run in another order. Half precision's (there 1e-3) holds
+for single precision on a GPU, too, whose convolutions are computed in TF32 unless PyTorch is told otherwise
+(`torch.backends.cudnn.allow_tf32`): its fraction has ten bits as well. That of bfloat16 has three bits less.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -21,14 +24,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cml_action.model.spec import Device
     from cml_action.report import Status
 
     Arrays: TypeAlias = Mapping[str, NDArray[Any]]
     #: Given inputs and the rows of one call (all at once where None), returns outputs.
     Predict: TypeAlias = Callable[[Arrays, int | None], Arrays]
+    #: Says how far two outputs lie apart, where they do.
+    Apart: TypeAlias = Callable[[Arrays, Arrays], str]
 
 #: Relative and absolute tolerance by the bytes of a floating point number.
 _TOLERANCES = {2: (1e-2, 1e-2), 4: (1.3e-5, 1e-4), 8: (1e-6, 1e-6)}
+_BFLOAT16 = (8e-2, 8e-2)
 _ROWS, _NOISY_ROWS = 4, 256
 #: Rows of one call with noise: a large model may have no memory for all of them.
 NOISY_BATCH = 32
@@ -39,7 +46,12 @@ _TWO_DIMENSIONS = 2
 
 
 def checks(
-    predict: Predict, example: Callable[[int], Arrays], policy: Behaviour | None, rows: Arrays | None
+    predict: Predict,
+    example: Callable[[int], Arrays],
+    policy: Behaviour | None,
+    rows: Arrays | None,
+    *,
+    device: Device = "cpu",
 ) -> tuple[Check, ...]:
     """Return one check for each thing that must hold.
 
@@ -47,14 +59,18 @@ def checks(
     :param rows: real rows, where there are some: noise is added to them, or to made ones where it is asked.
     """
     asked = policy or Behaviour()
+
+    def apart(one: Arrays, other: Arrays) -> str:
+        return _apart(one, other, device)
+
     found = []
     for name, severity, check in (
-        ("same-output", asked.same_output, _same_output),
-        ("finite", asked.finite, _finite),
-        ("batch", asked.batch, _batch),
+        ("same-output", asked.same_output, partial(_same_output, predict, example, apart)),
+        ("finite", asked.finite, partial(_finite, predict, example)),
+        ("batch", asked.batch, partial(_batch, predict, example, apart)),
     ):
         if severity != "off":
-            found.append(_made(name, severity, lambda check=check: check(predict, example)))  # type: ignore[misc]
+            found.append(_made(name, severity, check))
     if rows is not None or asked.max_flips is not None:
         severity = "warn" if asked.max_flips is None else "fail"
         limit = DEFAULT_FLIPS if asked.max_flips is None else asked.max_flips
@@ -67,7 +83,7 @@ def _made(name: str, severity: str, check: Callable[[], tuple[bool | None, str, 
     try:
         holds, message, shown = check()
     except ModelFault as fault:
-        if fault.kind not in {"bad-shape", "raised", "bad-output"}:  # the process is gone
+        if fault.kind not in {"bad-shape", "raised", "bad-output", "gpu-memory"}:  # the process is gone
             raise
         holds, message, shown = (None if name == "batch" else False), f"{fault.what}", {}
     status: Status = (
@@ -84,11 +100,13 @@ _TITLES = {
 }
 
 
-def _same_output(predict: Predict, example: Callable[[int], Arrays]) -> tuple[bool, str, dict[str, Any]]:
+def _same_output(
+    predict: Predict, example: Callable[[int], Arrays], apart: Apart
+) -> tuple[bool, str, dict[str, Any]]:
     given = example(1)
-    apart = _apart(predict(given, None), predict(given, None))
-    message = f"{apart} Dropout or sampling may be on: call `.eval()`, or set a seed." if apart else ""
-    return not apart, message, {}
+    said = apart(predict(given, None), predict(given, None))
+    message = f"{said} Dropout or sampling may be on: call `.eval()`, or set a seed." if said else ""
+    return not said, message, {}
 
 
 def _finite(predict: Predict, example: Callable[[int], Arrays]) -> tuple[bool | None, str, dict[str, Any]]:
@@ -112,13 +130,15 @@ def _finite(predict: Predict, example: Callable[[int], Arrays]) -> tuple[bool | 
     return not broken, said if broken else "", {}
 
 
-def _batch(predict: Predict, example: Callable[[int], Arrays]) -> tuple[bool | None, str, dict[str, Any]]:
+def _batch(
+    predict: Predict, example: Callable[[int], Arrays], apart: Apart
+) -> tuple[bool | None, str, dict[str, Any]]:
     given = example(_ROWS)
     if any(each.ndim == 0 or len(each) != _ROWS for each in given.values()):
         return None, "The model's batch has a fixed size.", {}
-    apart = _apart(predict(given, None), predict(given, 1))
-    message = f"{apart} Batch normalisation may be in training mode." if apart else ""
-    return not apart, message, {}
+    said = apart(predict(given, None), predict(given, 1))
+    message = f"{said} Batch normalisation may be in training mode." if said else ""
+    return not said, message, {}
 
 
 def _noise(
@@ -162,7 +182,7 @@ def _classes(outputs: Arrays) -> NDArray[Any] | None:
     return found if found.ndim == 1 and found.dtype.kind in "biuUS" else None
 
 
-def _apart(one: Arrays, other: Arrays) -> str:
+def _apart(one: Arrays, other: Arrays, device: Device) -> str:
     """Say how far outputs lie apart, where they do."""
     if one.keys() != other.keys():
         return "The outputs have other names."
@@ -174,8 +194,18 @@ def _apart(one: Arrays, other: Arrays) -> str:
             if not np.array_equal(first, second):
                 return f"`{name}` differs in {int((first != second).sum()):,} of {first.size:,} values."
             continue
-        relative, absolute = _TOLERANCES.get(first.dtype.itemsize, _TOLERANCES[8])
+        relative, absolute = _tolerance(first, second, device)
         if not np.allclose(first, second, rtol=relative, atol=absolute, equal_nan=True):
             most = float(np.nanmax(np.abs(first.astype(np.float64) - second.astype(np.float64))))
             return f"`{name}` differs by up to {most:.3g}."
     return ""
+
+
+def _tolerance(one: NDArray[Any], other: NDArray[Any], device: Device) -> tuple[float, float]:
+    """Return the relative and the absolute tolerance; NumPy holds bfloat16 as single precision, exactly."""
+    if one.dtype == other.dtype == np.float32:
+        if not any((each.view(np.uint32) & 0xFFFF).any() for each in (one, other)):
+            return _BFLOAT16
+        if device == "cuda":
+            return _TOLERANCES[2]
+    return _TOLERANCES.get(one.dtype.itemsize, _TOLERANCES[8])

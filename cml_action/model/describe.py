@@ -69,6 +69,7 @@ def facts(found: Found) -> dict[str, Json]:
             "size_bytes": loaded.size_bytes,
             "parameters": loaded.parameters,
             "memory_peak_over_baseline_bytes": memory.over_baseline if memory else None,
+            "gpu_memory_peak_bytes": memory.cuda_peak if memory else None,
             **(_quantiles(found.timings, side) if found.timings and side in found.timings.seconds else {}),
         }
     if found.timings is not None:
@@ -337,14 +338,13 @@ def _more(found: Found) -> Table | None:
         )
         for each in found.throughput
     ]
-    if found.memory:
-        peaks = (found.memory.get(side) for side in sides)
-        rows.append(
-            (
-                "memory, peak over baseline",
-                *(Quantity(each.over_baseline if each else None, "bytes") for each in peaks),
-            )
-        )
+    for name, what in (
+        ("over_baseline", "memory, peak over baseline"),
+        ("cuda_peak", "memory of the GPU, peak of PyTorch's"),
+    ):
+        peaks = [getattr(found.memory.get(side), name, None) for side in sides]
+        if any(peak is not None for peak in peaks):
+            rows.append((what, *(Quantity(peak, "bytes") for peak in peaks)))
     for name, unit in (("seconds", "seconds"), ("parameters", "count")):
         values = [getattr(found.loaded[side], name) for side in sides]
         if any(value is not None for value in values):

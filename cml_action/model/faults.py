@@ -150,6 +150,10 @@ _MODEL = {
         "The model `{path}` failed when it was called: {said}.",
         "Compare `input` with what the model takes, and call it once in the same Python.",
     ),
+    "gpu-memory": (
+        "The GPU's memory is not enough for the model `{path}`: {said}.",
+        "Use a GPU with more memory, or a smaller batch. With a `baseline` it holds both models.",
+    ),
     "function-raised": (
         "The function `{function}` failed: {said}.",
         "Call it with the loaded model in the same Python to see why.",

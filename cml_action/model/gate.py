@@ -217,7 +217,9 @@ def _behave(asked: Asked, found: Found, candidate: Worker) -> None:
         return candidate.predict(given, batch=batch, table=table and real, seconds=seconds)
 
     policy = asked.policy.behaviour if asked.policy else None
-    found.checks += behaviour.checks(predict, candidate.example, policy, rows)
+    found.checks += behaviour.checks(
+        predict, candidate.example, policy, rows, device=asked.specs["candidate"].device
+    )
     found.checks.append(
         Check(id="model/loads", status="pass", title="the model loads and answers", message="")
     )
@@ -239,6 +241,8 @@ def _measure(asked: Asked, found: Found, workers: dict[Side, Worker], log: Log) 
         del workers["production"]
         found.timings = _latency(asked, workers, call_s, rows, log)
     found.memory = _each(workers, found, lambda worker: worker.memory())
+    if asked.specs["candidate"].device == "cuda":
+        found.environment = workers["candidate"].environment(busy=True)
 
 
 def _latency(asked: Asked, workers: Mapping[Side, Worker], call_s: float, rows: int, log: Log) -> Timings:

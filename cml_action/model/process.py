@@ -226,9 +226,12 @@ class Worker:
                 cuda_peak=None if cuda is None else int(cuda),
             )
 
-    def environment(self) -> dict[str, str]:
-        """Return where it runs: versions, processor, threads, GPU with its clocks; words for people."""
-        found = self._pipe.ask("environment", "it was asked about its environment")
+    def environment(self, *, busy: bool = False) -> dict[str, str]:
+        """Return where it runs: versions, processor, threads, GPU; words for people.
+
+        :param busy: call it meanwhile, and return a GPU's clocks too: those of an idle one say nothing.
+        """
+        found = self._pipe.ask("environment", "it was asked about its environment", busy=busy)
         with self._pipe.believed():
             return {text(name): text(value) for name, value in found["environment"].items()}
 

@@ -80,7 +80,7 @@ def _draw_histograms(panels: list[Panel]) -> Canvas:
     sides = max((len(panel.series) for panel in panels), default=1)
     legend = 0.3 if sides > 1 else 0.0
     # One panel alone is the figure, and not one of many small ones.
-    size = (_WIDE, _ALONE_HIGH) if len(panels) == 1 and sides > 1 else (
+    size = (_WIDE, _ALONE_HIGH) if len(panels) == 1 else (
         _WIDE * columns / _COLUMNS,
         _SMALL_HIGH * rows + legend,
     )  # fmt: skip

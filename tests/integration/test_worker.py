@@ -369,6 +369,47 @@ def test_cuda_that_is_not_there_is_told(project: Path) -> None:
     assert "device: cpu" in caught.value.fix
 
 
+def test_a_model_of_bfloat16_is_given_what_numpy_has_no_type_for(project: Path) -> None:
+    with loaded(project, "weights.pt", loader="loaders:coarse") as worker:
+        found = worker.load()
+        assert found.inputs == (("input", (1, 64), "bfloat16"),)
+        rows = worker.example(4)
+        assert rows["input"].dtype == np.float32
+        checks = behaviour.checks(
+            lambda given, batch: worker.predict(given, batch=batch), worker.example, None, None
+        )
+        assert [each.status for each in checks] == ["pass", "pass", "pass"], checks
+        table = {f"p{at}": rows["input"][:, at] for at in range(64)}
+        np.testing.assert_array_equal(
+            worker.predict(table, table=True)["output"], worker.predict(rows)["output"]
+        )
+
+
+def test_too_little_memory_of_a_gpu_is_no_fault_of_the_file_or_the_input(project: Path) -> None:
+    source = """
+import torch
+def load(path):
+    if path.endswith("net.pt"):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 40.00 GiB.")
+    def call(rows):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+    return call, torch.ones(1, 64)
+"""
+    (project / "greedy.py").write_text(source)
+    with (
+        pytest.raises(
+            ModelFault, match=r"The GPU's memory is not enough for the model `net.pt`: .*40\.00 GiB"
+        ),
+        loaded(project, "net.pt", loader="greedy:load"),
+    ):
+        pass
+    with loaded(project, "net.pt2", loader="greedy:load") as worker:
+        with pytest.raises(ModelFault, match=r"not enough for the model `net.pt2`: .*2\.00 GiB") as caught:
+            worker.time_block(1)
+        assert "smaller batch" in caught.value.fix
+        assert worker.environment()["python"]  # it lives on
+
+
 def test_a_loader_cannot_unpickle_more_than_weights_unasked(project: Path) -> None:
     (project / "careless.py").write_text(
         "import torch\ndef load(path): return torch.load(path, weights_only=False), torch.ones(1, 64)\n"

@@ -53,6 +53,34 @@ def test_nan_on_extreme_input_names_the_input() -> None:
     assert "where all inputs are 0." in message
 
 
+@pytest.mark.parametrize(
+    ("device", "off", "status"),
+    [("cpu", 5e-4, "warn"), ("cuda", 5e-4, "pass"), ("cuda", 0.1, "warn")],
+)
+def test_on_a_gpu_single_precision_may_differ_as_its_convolutions_do(
+    device: Any, off: float, status: str
+) -> None:
+    """By 5e-4 the outputs of a ResNet differed on an H100."""
+
+    def predict(given: Any, batch: int | None) -> Any:
+        return {"output": given["input"] + np.float32(0 if batch is None else off)}
+
+    found = {each.title: each for each in behaviour.checks(predict, example, None, None, device=device)}
+    assert found["a batch of one gives what a row of a batch gives"].status == status
+
+
+@pytest.mark.parametrize(("steps", "status"), [(3, "pass"), (40, "warn")])
+def test_bfloat16_may_differ_by_a_few_of_its_steps(steps: int, status: str) -> None:
+    step = 2.0**-8  # of bfloat16, between 0.5 and 1
+
+    def predict(given: Any, batch: int | None) -> Any:
+        rows = np.full((len(given["input"]), 2), 0.75, dtype=np.float32)
+        return {"output": rows if batch is None else rows - np.float32(steps * step)}
+
+    found = {each.id: each for each in behaviour.checks(predict, example, None, None)}
+    assert found["model/behaviour/batch"].status == status
+
+
 def test_normalising_over_the_batch_is_found() -> None:
     status, message = statuses(lambda x: x - x.mean(axis=0))["batch"]
     assert status == "warn"

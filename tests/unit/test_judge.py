@@ -9,12 +9,13 @@ import pytest
 from cml_action.errors import UsageError
 from cml_action.model import judge
 from cml_action.model.demanded import demanded
+from cml_action.model.describe import facts, sections
 from cml_action.model.gate import Found
 from cml_action.model.latency import Demand, Interval, Plan, Timings
-from cml_action.model.process import Loaded
+from cml_action.model.process import Loaded, Memory
 from cml_action.model.quality import Difference, Metric
 from cml_action.policy import load
-from cml_action.report import Check
+from cml_action.report import Check, Table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,6 +55,23 @@ def accuracy(value: float, before: float | None = None, *, worse: bool = False) 
     return Metric(
         name="accuracy", value=value, production=before, difference=difference, share=True, rows=100
     )
+
+
+def test_the_report_tells_of_a_gpus_memory_where_there_is_a_gpu() -> None:
+    for peak, shown in ((None, False), (62_000_000, True)):
+        what = found(beside=False)
+        memory = Memory(baseline=5 * 10**8, now=6 * 10**8, peak=7 * 10**8, exact=True, cuda_peak=peak)
+        what.memory = {"candidate": memory}
+        rows = [
+            str(row[0])
+            for section in sections(what, ())
+            for block in section.blocks
+            if isinstance(block, Table)
+            for row in block.rows
+        ]
+        assert "memory, peak over baseline" in rows
+        assert ("memory of the GPU, peak of PyTorch's" in rows) == shown
+        assert facts(what)["candidate"]["gpu_memory_peak_bytes"] == peak  # type: ignore[index,call-overload]
 
 
 DROP = "[{measure: accuracy, max-drop: 0.01}]"

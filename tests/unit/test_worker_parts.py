@@ -19,6 +19,7 @@ from cml_action.model.exchange import read_arrays, write_arrays
 from cml_action.model.faults import UnloadedError, ended_fault, fault, quoted
 from cml_action.model.spec import TensorSpec, from_policy, limits
 from cml_action.model.worker import arrays, clock, system
+from cml_action.model.worker.refusal import words
 from cml_action.model.worker.system import parsed_gpu
 from cml_action.policy import Policy
 
@@ -132,19 +133,69 @@ def test_processors_are_drawn_of_those_that_are_near_to_the_models_memory(tmp_pa
     assert system.near(frozenset({5, 9}), str(tmp_path / "none")) == [5, 9]
 
 
-def test_the_gpu_that_is_visible_is_named_with_its_clocks() -> None:
-    said = (
-        "NVIDIA A10G, 550.54.15, 1710 MHz, 1710 MHz, 6251 MHz, 0x0000000000000000\n"
-        "NVIDIA L4, 550.54.15, 300 MHz, 2040 MHz, 405 MHz, 0x0000000000000004\n"
-    )
-    assert parsed_gpu(said, "1") == {
-        "gpu": "NVIDIA L4",
-        "driver": "550.54.15",
-        "gpu clocks": "300 MHz of at most 2040 MHz, memory 405 MHz",
-        "gpu throttled": "0x0000000000000004",
+#: Stands in for the driver's program: it takes a while, as that does, and notes what it was asked.
+_NVIDIA_SMI = """#!/bin/sh
+echo "$@" > "{folder}/asked"
+sleep 0.3
+echo "{said}"
+exit {code}
+"""
+
+
+def _put_nvidia_smi(folder: Path, monkeypatch: pytest.MonkeyPatch, said: str, code: int = 0) -> None:
+    program = folder / "nvidia-smi"
+    program.write_text(_NVIDIA_SMI.format(folder=folder, said=said, code=code))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+
+
+def test_the_clocks_of_a_gpu_are_read_while_the_model_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "NVIDIA H100 80GB HBM3, 580.159.04, 1980 MHz, 1980 MHz, 2619 MHz, 0x0000000000000000"
+    _put_nvidia_smi(tmp_path, monkeypatch, said)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,1")
+    calls: list[int] = []
+    found = system.environment("cuda", lambda: calls.append(0))
+    assert len(calls) > 100
+    assert "--id=3 " in (tmp_path / "asked").read_text()
+    assert {name: found[name] for name in ("gpu", "driver", "gpu clocks", "gpu throttled")} == {
+        "gpu": "NVIDIA H100 80GB HBM3",
+        "driver": "580.159.04",
+        "gpu clocks": "1980 MHz of at most 1980 MHz, memory 2619 MHz",
+        "gpu throttled": "no",
     }
-    assert parsed_gpu(said, "")["gpu throttled"] == "no"
-    assert parsed_gpu("no devices were found", "") == {}
+    idle = system.environment("cuda")
+    assert idle["gpu"] == "NVIDIA H100 80GB HBM3"
+    assert "gpu clocks" not in idle
+
+
+def test_a_gpu_of_which_the_driver_says_nothing_leaves_the_rest_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _put_nvidia_smi(tmp_path, monkeypatch, "No devices were found", code=6)
+    found = system.environment("cuda", lambda: None)
+    assert "gpu" not in found
+    assert found["python"]
+
+
+def test_what_slows_a_gpu_is_told_in_words() -> None:
+    said = "NVIDIA L4, 550.54.15, 300 MHz, 2040 MHz, 405 MHz, {}"
+    for reasons, told in {
+        "0x0000000000000000": "no",
+        "0x0000000000000001": "no",  # it has nothing to do
+        "0x0000000000000024": "by its power limit, by heat",
+        "[N/A]": "[N/A]",
+    }.items():
+        assert parsed_gpu(said.format(reasons))["gpu throttled"] == told
+    assert parsed_gpu("No devices were found") == {}
+
+
+def test_of_a_cuda_error_the_first_line_is_told_and_not_how_to_debug_it() -> None:
+    error = RuntimeError(
+        "CUDA error: device-side assert triggered\nSearch for it.\nFor debugging set a variable."
+    )
+    assert words(error) == "RuntimeError: CUDA error: device-side assert triggered"
 
 
 @pytest.mark.parametrize(

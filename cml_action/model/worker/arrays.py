@@ -119,10 +119,22 @@ def as_form(value: Any, form: str) -> Any:
             raise Refusal("bad-shape", f"a tensor holds numbers, and {value.dtype} is none")
         return torch.from_numpy(value)
     if form == "numpy" and is_tensor(value):
-        return value.detach().cpu().numpy()
+        return _exchanged(value).numpy()
     if form == "list" and hasattr(value, "tolist"):
         return value.tolist()
     return value
+
+
+def _exchanged(tensor: Any) -> Any:
+    """Return a tensor on the CPU, of a type that NumPy has: bfloat16 and float8 become float32, exactly."""
+    tensor = tensor.detach().cpu()
+    return tensor.float() if dtype_of(tensor).startswith(("bfloat16", "float8")) else tensor
+
+
+def typed_as(given: Any, value: Any) -> Any:
+    """Return a tensor as the type of another one that NumPy does not have."""
+    has = not is_tensor(given) or not is_tensor(value) or dtype_of(given) in _LETTERS
+    return value if has else value.to(given.dtype)
 
 
 def outputs(value: Any) -> list[tuple[str, Any]]:
@@ -178,7 +190,7 @@ def write(path: str, value: Any) -> None:
 def write_plain(path: str, value: Any) -> None:
     """Write a tensor or nested lists as `.npy`, without NumPy."""
     if is_tensor(value):
-        value = value.contiguous()
+        value = _exchanged(value).contiguous()
         letter = _LETTERS[dtype_of(value)][0]
         data = ctypes.string_at(value.data_ptr(), value.numel() * value.element_size())
     else:
@@ -227,9 +239,7 @@ def read_plain(path: str, form: str) -> Any:
 def _array(value: Any) -> Any:
     """Return one output as a NumPy array, a tensor, or nested lists of numbers."""
     if is_tensor(value):
-        value = value.detach().cpu()
-        if "bfloat16" in str(value.dtype) or "float8" in str(value.dtype):  # NumPy has no such types
-            value = value.float()
+        value = _exchanged(value)
         return value.numpy() if numpy() is not None else value
     if hasattr(value, "toarray"):  # SciPy's sparse matrices
         value = value.toarray()

@@ -118,9 +118,9 @@ class Inputs:
         positional, named = self.call(1) if not self._model.columns else ((None,), {})
         if len(positional) + len(named) != 1:
             raise Refusal("bad-shape", "a table is one input, and the model takes several")
-        dtype = arrays.dtype_of((*positional, *named.values())[0])
-        value = arrays.columns(names, columns, frame=bool(wanted), dtype=dtype)
-        value = arrays.as_form(value, self._model.form)
+        given = (*positional, *named.values())[0]
+        value = arrays.columns(names, columns, frame=bool(wanted), dtype=arrays.dtype_of(given))
+        value = arrays.typed_as(given, arrays.as_form(value, self._model.form))
         return self._on_device(((value,), {}) if positional else ((), dict.fromkeys(named, value)))
 
     def _table(self) -> Any:
@@ -225,7 +225,7 @@ def _like(given: Any, value: Any) -> Any:
         fits = arrays.shape_of(value)[1:] == [len(given.columns)]
         return type(given)(value, columns=given.columns) if fits else value
     if arrays.is_tensor(given):
-        return arrays.as_form(value, "torch")
+        return arrays.typed_as(given, arrays.as_form(value, "torch"))
     return arrays.as_form(value, "numpy" if hasattr(given, "shape") else "list")
 
 
@@ -262,7 +262,7 @@ def _sample(path: str, model: Model) -> Any:
     if suffix in (".pt", ".pth"):
         import torch
 
-        return torch.load(path, weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     if suffix == ".safetensors":
         if form == "torch":
             from safetensors.torch import load_file

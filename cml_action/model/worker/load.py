@@ -11,7 +11,7 @@ import zipfile
 from time import perf_counter
 from typing import Any, Callable, Sequence
 
-from .refusal import Refusal, attempt, words
+from .refusal import Refusal, attempt, refused, words
 from .system import Memory
 
 _PICKLES = (".pkl", ".pickle", ".joblib")
@@ -142,11 +142,19 @@ def _wrapped(found: Any, asked: dict[str, Any]) -> Model:
         return _session(found)
     if callable(found) and not hasattr(found, "predict"):
         form = "torch" if torch is not None else "numpy"
-        return Model("callable", found, found, "__call__", form)
+        return Model("callable", found, _waited_for(found), "__call__", form)
     for method in ("predict", "transform"):
         if callable(getattr(found, method, None)):
             return _estimator(found, method)
     raise Refusal("no-callable", f"it is of type {type(found).__name__}")
+
+
+def _waited_for(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function whose calls last until their work is done: JAX's end before, on the CPU too."""
+    jax = sys.modules.get("jax")
+    if jax is None:
+        return call
+    return lambda *given, **named: jax.block_until_ready(call(*given, **named))
 
 
 def _module(kind: str, module: Any, asked: dict[str, Any]) -> Model:
@@ -180,10 +188,8 @@ def _torch(asked: dict[str, Any]) -> Model:
         if asked["allow_pickle"] or "weights" not in str(error).lower():
             raise Refusal("unreadable", words(error)) from error
         raise Refusal("pickle", "it holds more than weights") from error
-    except ModuleNotFoundError as error:
-        raise Refusal("no-module", error.name or words(error)) from error
     except BaseException as error:
-        raise Refusal("unreadable", words(error)) from error
+        raise refused("unreadable", error) from error
     if isinstance(found, torch.nn.Module):
         return _module("torch", found, asked)
     what = "a Lightning checkpoint" if _is_lightning(found) else f"a {type(found).__name__}"
@@ -218,7 +224,8 @@ def _torch_kind(path: str) -> str:
 
 def _exported(torch: Any, path: str, device: str) -> Model:
     program = attempt("unreadable", torch.export.load, path)
-    if device == "cuda":
+    held = (*program.state_dict.values(), *program.constants.values())
+    if device == "cuda" or any(getattr(each, "is_cuda", False) for each in held):
         from torch.export.passes import move_to_device_pass
 
         program = attempt("unreadable", move_to_device_pass, program, device)
@@ -335,3 +342,11 @@ def _need_cuda(device: str) -> None:
     if not torch.cuda.is_available():
         built = torch.version.cuda or getattr(torch.version, "hip", None)
         raise Refusal("no-cuda", "no GPU was found" if built else "this PyTorch is a build for the CPU")
+    attempt("no-cuda", _start_cuda, torch)
+
+
+def _start_cuda(torch: Any) -> None:
+    """Start the driver's part of this process: seconds and hundreds of megabytes that are not the model's."""
+    torch.zeros(1, device="cuda")
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()

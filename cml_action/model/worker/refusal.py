@@ -21,6 +21,8 @@ def words(error: BaseException) -> str:
     """Return an exception on one line; even its text is the user's code."""
     try:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        if lines and lines[0].startswith("CUDA error: "):  # and then how to debug it, the same each time
+            lines = lines[:1]
         # TorchScript tells of its own code first and of the cause in its last line.
         text = (
             lines[-1]
@@ -33,16 +35,23 @@ def words(error: BaseException) -> str:
     return text if text.startswith(f"{name}: ") else f"{name}: {text}" if text else name
 
 
-def attempt(code: str, function: Callable[..., T], *given: Any, **named: Any) -> T:
-    """Call code that is not ours; whatever it raises, `SystemExit` too, is a refusal.
+def refused(code: str, error: BaseException) -> Refusal:
+    """Return the refusal for an exception: of this code, unless it is one that says more itself.
 
-    A module that is not installed is named as such, wherever it is missed.
+    A module that is not installed is named as such, wherever it is missed, and so is a GPU's memory.
     """
+    if isinstance(error, ModuleNotFoundError):
+        return Refusal("no-module", error.name or words(error))
+    if type(error).__name__ == "OutOfMemoryError":  # PyTorch's, which has been in several modules
+        return Refusal("gpu-memory", words(error))
+    return Refusal(code, words(error))
+
+
+def attempt(code: str, function: Callable[..., T], *given: Any, **named: Any) -> T:
+    """Call code that is not ours; whatever it raises, `SystemExit` too, is a refusal."""
     try:
         return function(*given, **named)
     except Refusal:
         raise
-    except ModuleNotFoundError as error:
-        raise Refusal("no-module", error.name or words(error)) from error
     except BaseException as error:
-        raise Refusal(code, words(error)) from error
+        raise refused(code, error) from error

@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Callable
 
 from . import arrays, clock, example, load, system
-from .refusal import Refusal, attempt, words
+from .refusal import Refusal, attempt, refused, words
 
 if TYPE_CHECKING:
     from .example import Inputs
@@ -56,10 +56,17 @@ class Worker:
         return {"ns": times, "other_s": perf_counter() - began - sum(times) / 1e9}
 
     def memory(self, _: dict[str, Any]) -> dict[str, Any]:
-        return (self._memory or system.Memory()).now()
+        found = (self._memory or system.Memory()).now()
+        if self._model is not None and self._model.kind == "onnx":  # which has an allocator of its own
+            found["cuda_peak"] = None
+        return found
 
-    def environment(self, _: dict[str, Any]) -> dict[str, Any]:
-        return {"environment": system.environment(self._device)}
+    def environment(self, asked: dict[str, Any]) -> dict[str, Any]:
+        if not asked["busy"]:
+            return {"environment": system.environment(self._device)}
+        given, named = self.inputs.call(1)
+        with self._calling():
+            return {"environment": system.environment(self._device, lambda: self.model.call(*given, **named))}
 
     def example(self, asked: dict[str, Any]) -> dict[str, Any]:
         arrays.write_all(asked["folder"], self.inputs.written(asked["batch"]))
@@ -110,8 +117,9 @@ class Worker:
 
     def _clock(self) -> clock.Clock:
         torch = sys.modules.get("torch")
-        # ONNX Runtime returns when its outputs lie in the memory of the CPU, and has a stream of its own.
-        if self._device == "cuda" and torch is not None and self.model.kind != "onnx":
+        # A loader may have brought a model to the GPU that nobody asked for: there a call is over before its
+        # work is. ONNX Runtime returns when its outputs lie in the memory of the CPU, on a stream of its own.
+        if torch is not None and torch.cuda.is_initialized() and self.model.kind != "onnx":
             return clock.on_cuda(torch)
         return clock.on_cpu
 
@@ -135,7 +143,7 @@ class Worker:
             raise
         except BaseException as error:
             shape = isinstance(error, (ValueError, RuntimeError)) and "shape" in str(error).lower()
-            raise Refusal("bad-shape" if shape else "raised", words(error)) from error
+            raise refused("bad-shape" if shape else "raised", error) from error
 
 
 def metrics(found: Any) -> dict[str, float]:

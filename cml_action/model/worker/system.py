@@ -9,7 +9,8 @@ import platform
 import subprocess
 import sys
 from importlib import metadata
-from typing import Any
+from time import monotonic
+from typing import Any, Callable
 
 #: Named in the report where they are installed and loaded.
 _LIBRARIES = {
@@ -18,6 +19,19 @@ _LIBRARIES = {
     "sklearn": "scikit-learn",
     "numpy": "numpy",
     "pandas": "pandas",
+}
+
+#: Seconds for the driver's own program to answer; the first answer of a day takes some.
+_GPU_ASKED_S = 10.0
+#: What makes a GPU slower than it is set to, by the bits of NVML's `nvmlClocksEventReasons` (nvml.h). Those
+#: that are left out are no such reasons: nothing to do (0x1), and clocks that somebody set (0x2, 0x100).
+_SLOWED = {
+    0x4: "by its power limit",
+    0x8: "by its hardware (heat or power)",
+    0x10: "to the clocks of a group",
+    0x20: "by heat",
+    0x40: "by heat, in hardware",
+    0x80: "by the power supply",
 }
 
 
@@ -70,8 +84,11 @@ def _most() -> int:
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def environment(device: str) -> dict[str, str]:
-    """Return where the model runs, in words."""
+def environment(device: str, call: Callable[[], Any] | None = None) -> dict[str, str]:
+    """Return where the model runs, in words.
+
+    :param call: a call of the model, repeated while a GPU's clocks are read: an idle one lowers them.
+    """
     found = {
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "system": f"{platform.system()} {platform.machine()}",
@@ -90,7 +107,7 @@ def environment(device: str) -> dict[str, str]:
         if torch is not None and torch.cuda.is_available():
             found["gpu"] = torch.cuda.get_device_name()
             found["cuda"] = str(torch.version.cuda or torch.version.hip)
-        found.update(_gpu())
+        found.update(_gpu(_which_gpu(torch), call))
     return found
 
 
@@ -150,35 +167,56 @@ def _threads() -> str:
     return os.environ.get("OMP_NUM_THREADS", "the library's choice")
 
 
-def _gpu() -> dict[str, str]:
-    """Return the GPU's name and clocks, as the driver's own program says them."""
+def _which_gpu(torch: Any) -> str:
+    """Return how the driver's own program knows the GPU: its numbers need not be CUDA's, its UUIDs are."""
+    if torch is not None and torch.cuda.is_available():
+        uuid = getattr(torch.cuda.get_device_properties(0), "uuid", None)  # from PyTorch 2.4 on
+        if uuid is not None:
+            return f"GPU-{uuid}"
+    return os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0] or "0"
+
+
+def _gpu(which: str, call: Callable[[], Any] | None) -> dict[str, str]:
+    """Return a GPU's name, and its clocks where it has something to do, as the driver's own program says."""
     query = "name,driver_version,clocks.sm,clocks.max.sm,clocks.mem,clocks_throttle_reasons.active"
+    command = ["nvidia-smi", "--id=" + which, "--query-gpu=" + query, "--format=csv,noheader"]
     try:
-        said = subprocess.run(  # noqa: S603 -- words of ours
-            ["nvidia-smi", "--query-gpu=" + query, "--format=csv,noheader"],  # noqa: S607
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=10,
-            check=True,
-        ).stdout.decode("utf-8", "replace")
-    except (OSError, subprocess.SubprocessError):
+        asked = subprocess.Popen(  # noqa: S603 -- words of ours, and the number of a device
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+    except OSError:
         return {}
-    return parsed_gpu(said, os.environ.get("CUDA_VISIBLE_DEVICES", ""))
+    with asked:
+        try:
+            until = monotonic() + _GPU_ASKED_S
+            while call is not None and asked.poll() is None and monotonic() < until:
+                call()
+            said, _ = asked.communicate(timeout=_GPU_ASKED_S)
+        except subprocess.TimeoutExpired:
+            return {}
+        finally:
+            asked.kill()
+    found = parsed_gpu(said.decode("utf-8", "replace")) if asked.returncode == 0 else {}
+    return found if call is not None else {name: found[name] for name in ("gpu", "driver") if name in found}
 
 
-def parsed_gpu(said: str, visible: str | None) -> dict[str, str]:
-    """Read one line of `nvidia-smi`: that of the first visible GPU, where its number says which that is."""
-    lines = [line for line in said.splitlines() if line.strip()]
-    first = (visible or "0").split(",")[0]
-    at = int(first) if first.isdigit() and int(first) < len(lines) else 0
-    parts = [part.strip() for part in lines[at].split(",")] if lines else []
+def parsed_gpu(said: str) -> dict[str, str]:
+    """Read the one line of `nvidia-smi`."""
+    parts = [part.strip() for part in said.strip().split(",")]
     if len(parts) != 6:  # noqa: PLR2004 -- as many as were asked for
         return {}
-    name, driver, clock, most, memory, throttled = parts
+    name, driver, clock, most, memory, reasons = parts
     return {
         "gpu": name,
         "driver": driver,
         "gpu clocks": f"{clock} of at most {most}, memory {memory}",
-        "gpu throttled": "no" if set(throttled) <= set("0x") else throttled,
+        "gpu throttled": _throttled(reasons),
     }
+
+
+def _throttled(reasons: str) -> str:
+    try:
+        bits = int(reasons, 16)
+    except ValueError:
+        return reasons  # such as `[N/A]`
+    return ", ".join(word for bit, word in _SLOWED.items() if bits & bit) or "no"
