@@ -1,21 +1,28 @@
-"""What the model's process adds to a call, and whether it measures what PyTorch's own timer does.
+"""What the model's process adds to a call, whether it measures as PyTorch's timer does, and a gate's time.
 
-`python -m benchmarks.worker`: both in one run each, since two runs on a shared machine differ by more.
+`python -m benchmarks.worker`: the first two in one run each, since two runs on a shared machine differ by
+more. The gate is one without a `cml.yaml` of more than the model and its input, as a step runs it once its
+environment is made: a model of about 5 ms, alone and beside production.
 """
 
 from __future__ import annotations
 
 import os
 import statistics
+import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 from cml_action.model.process import Worker
 from cml_action.model.spec import ModelSpec, Place
+from tests.services.runner import run_step
 from tests.services.user_python import user_python
 
 #: The bars: seconds that a call may cost more, and how far the medians may lie apart.
 MOST_OVERHEAD_S, MOST_APART = 2e-6, 0.03
+#: The bar of a whole gate, and the seconds of a call that it is held for.
+MOST_GATE_S, GATED_CALL_S = 30, 5e-3
 ROUNDS = 30
 #: Rounds beside PyTorch's timer, calls of one round, those of one block, and of a cold start. Timer tells the
 #: median of the means of blocks (of 100 calls, for a model like this one), and a mean carries the slow calls
@@ -38,6 +45,13 @@ def empty(path):
 def network(path):
     torch.manual_seed(0)
     layers = [torch.nn.Linear(512, 512) for _ in range(4)]
+    return torch.nn.Sequential(*layers), ROWS
+
+
+def deep(path):
+    """A network of as many layers as the file says."""
+    torch.manual_seed(0)
+    layers = [torch.nn.Linear(512, 512) for _ in range(int(open(path).read()))]
     return torch.nn.Sequential(*layers), ROWS
 
 
@@ -69,8 +83,14 @@ def main() -> None:
             f" {BLOCK} calls; × {single:.4f} for our median of single calls"
         )
         print(f"{times * 1e3:.3f} ms a call, {TURNS} rounds each")
+        call_s, alone_s, beside_s = _gate(project)
+        print(
+            f"a whole gate of a model of {call_s * 1e3:.1f} ms: {alone_s:.1f} s alone,"
+            f" {beside_s:.1f} s beside production (bar: {MOST_GATE_S} s)"
+        )
         assert overhead < MOST_OVERHEAD_S
         assert abs(ratio - 1) < MOST_APART
+        assert max(alone_s, beside_s) < MOST_GATE_S
 
 
 def _overhead(project: Path) -> float:
@@ -103,6 +123,28 @@ def _agreement(project: Path) -> tuple[float, float, float]:
             singles.append(statistics.median(calls) / theirs)
             times.append(theirs)
     return statistics.median(ratios), statistics.median(singles), statistics.median(times)
+
+
+def _gate(project: Path) -> tuple[float, float, float]:
+    """Return the seconds of a call, of a gate of that model, and of one beside production."""
+    (project / "model.txt").write_text("20")
+    with _worker(project, "deep") as worker:
+        worker.load()
+        layers = round(20 * GATED_CALL_S / worker.warm_up().median_s)
+    workspace = project / "workspace"
+    workspace.mkdir()
+    (workspace / "bench_models.py").write_bytes((project / "bench_models.py").read_bytes())
+    (workspace / "cml.yaml").write_text("model: {path: net.txt, loader: 'bench_models:deep', threads: 1}\n")
+    (workspace / "net.txt").write_text(str(layers))
+    subprocess.run(["git", "init", "--quiet"], cwd=workspace, check=True)
+    taken = []
+    for more in ({}, {"baseline": "net.txt"}):
+        began = time.monotonic()
+        step = run_step(workspace, {"mode": "gate", "python": str(user_python()), **more})
+        taken.append(time.monotonic() - began)
+        assert step.code == 0, step.log
+        call_s = step.result["gate"]["candidate"]["latency_p50_s"]
+    return call_s, *taken
 
 
 def _worker(project: Path, loader: str) -> Worker:
