@@ -32,6 +32,8 @@ async function start() {
   const ca = await mock.initializeCA(keys.ca); // GitHub's has no CT log
   const publicCa = await mock.initializeCA(keys.publicCa, ctlog);
   const tsa = await mock.initializeTSA(keys.tsa);
+  // Whole seconds: the mock writes 1 to 99 milliseconds with two digits, and whoever verifies refuses such a time.
+  tsa.getCurrentTime = () => new Date(1000 * Math.floor(Date.now() / 1000));
   const rekor = await mock.initializeTLog("https://rekor.sigstore.dev", keys.rekor);
   const root = {
     mediaType: "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
