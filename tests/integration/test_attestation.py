@@ -17,8 +17,9 @@ import pytest
 import yaml
 
 from tests.services.attestation import NotVerifiedError, Signed, Visibility, sign, verify
+from tests.services.forked import forked_step
 from tests.services.projects import write
-from tests.services.runner import ROOT, run_step
+from tests.services.runner import ROOT
 
 if TYPE_CHECKING:
     from tests.services.runner import Step
@@ -65,7 +66,7 @@ def gate(folder: Path, model: str, *, most: str = "1 MB") -> Step:
     workspace.mkdir()
     files = {"net.bin": "weights", "net/of words.txt": "words", "net/B/1.bin": "1", "net/a.bin": "a"}
     write(workspace, {"cml.yaml": POLICY.replace("MOST", most), "dark.py": DARK, **files})
-    return run_step(workspace, {"mode": "gate", "python": sys.executable, "model": model})
+    return forked_step(workspace, {"mode": "gate", "python": sys.executable, "model": model})
 
 
 @pytest.fixture(scope="module")

@@ -20,14 +20,15 @@ from cml_action.publish.checkrun import (
 )
 from cml_action.publish.pullrequest import Content, Opened, Proposal, branch_for, open_pull_request
 from cml_action.report import Check, Report
+from tests.services.forked import forked_step
 from tests.services.graphql import faults_of_operation
 from tests.services.proxy import NOT_ACCESSIBLE, Fault, Proxy
-from tests.services.runner import Step, run_step
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.services.emulator import Emulator, Fresh
+    from tests.services.runner import Step
 
 LOCK = b"schema: '2.0'\n"
 
@@ -69,7 +70,7 @@ class Hub:
             **options.pop("environ", {}),
         }
         given = {"github-token": self.emulator.token, **inputs}
-        return run_step(workspace, given, environ=environ, **options)
+        return forked_step(workspace, given, environ=environ, **options)
 
 
 @pytest.fixture

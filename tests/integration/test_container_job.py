@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.services.cml import Terminal, step_of
+from tests.services.forked import forked_step
 from tests.services.projects import Project, new_project, run, write
-from tests.services.runner import run_step
 
 if TYPE_CHECKING:
     from tests.services.emulator import Emulator, Fresh
@@ -46,8 +46,8 @@ def test_a_step_compares_with_the_commit_before(tmp_path: Path, home: Path) -> N
     project.git("commit", "--quiet", "--all", "-m", "Second")
 
     environ = {**ANOTHERS, "HOME": str(home)}
-    step = run_step(folder, {"mode": "stats", "data": "train.csv"}, environ=environ)
-    run_step(folder, {"mode": "comment", "report": "report.md"}, environ=environ)
+    step = forked_step(folder, {"mode": "stats", "data": "train.csv"}, environ=environ)
+    forked_step(folder, {"mode": "comment", "report": "report.md"}, environ=environ)
 
     assert step.code == 0, step.log
     assert step.result["subject"]["base"] == first
@@ -101,7 +101,7 @@ def test_the_report_of_a_container_that_runs_as_root_belongs_to_the_runners_user
     os.chown(temporary, 1001, 1001)
     write(folder, {"report.md": "Accuracy 0.9\n"})
 
-    step = run_step(folder, {"mode": "comment", "report": "report.md"})
+    step = forked_step(folder, {"mode": "comment", "report": "report.md"})
 
     report = Path(step.outputs["report"])
     assert {report.parent.stat().st_uid, report.parents[1].stat().st_uid} == {1001}

@@ -11,8 +11,8 @@ import pytest
 from cml_action.errors import UsageError
 from cml_action.fromrun import unpack
 from tests.services.contract import faults_of_answer
+from tests.services.forked import forked_step
 from tests.services.images import png
-from tests.services.runner import Step, run_step
 from tests.services.runs import Recorded, packed, run_record
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from tests.services.emulator import Emulator, Fresh
     from tests.services.proxy import Proxy
+    from tests.services.runner import Step
 
 HOSTILE = """\
 <!-- cml-action: Report -->
@@ -69,7 +70,7 @@ class Fork:
             "GITHUB_RUN_ID": "900",
             "GITHUB_SHA": self.fresh.base_sha,
         }
-        return run_step(workspace, inputs, event=("workflow_run", event), environ=environ)
+        return forked_step(workspace, inputs, event=("workflow_run", event), environ=environ)
 
     @property
     def token(self) -> str:

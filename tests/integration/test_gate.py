@@ -13,8 +13,8 @@ import pytest
 
 from cml_action.model.digest import digest
 from cml_action.model.verdict import read
+from tests.services.forked import forked_step
 from tests.services.projects import Project, new_project, run, write
-from tests.services.runner import run_step
 from tests.services.user_python import bare_python, user_python
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def gate(project: Path, event: tuple[str, dict[str, Any]] = ("workflow_dispatch"
     given = {name.replace("_", "-"): value for name, value in inputs.items()}
     environ = {"GITHUB_TOKEN": "ghs_0123456789abcdef"}
     given = {"mode": "gate", "python": sys.executable, **given}
-    return run_step(project, given, event=event, environ=environ, limit_s=600)
+    return forked_step(project, given, event=event, environ=environ, limit_s=600)
 
 
 def statuses(step: Step) -> dict[str, str]:

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.services.forked import forked_step
 from tests.services.projects import write
 from tests.services.promotion import Promotion
 from tests.services.proxy import running_proxy
 from tests.services.registries import GitWorld
-from tests.services.runner import Step, run_step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.services.githttp import GitServer
+    from tests.services.runner import Step
 
 POLICY = """\
 model:
@@ -45,7 +46,7 @@ def promotion(git_server: GitServer, tmp_path: Path) -> Iterator[Promotion]:
 
 def gate(promotion: Promotion, **inputs: str) -> Step:
     given = promotion.inputs("gate", python=sys.executable, **inputs)
-    return run_step(promotion.world.workspace, given, environ=promotion.variables(), limit_s=300)
+    return forked_step(promotion.world.workspace, given, environ=promotion.variables(), limit_s=300)
 
 
 def test_a_version_is_gated_beside_the_holder_of_the_stage_and_promoted_on_the_verdict_that_is_kept(

@@ -14,9 +14,9 @@ from cml_action.publish.bucket import BucketStore
 from cml_action.publish.pictures import Picture
 from cml_action.publish.server import ServerStore
 from tests.services.azure import running_azure
+from tests.services.forked import forked_step
 from tests.services.gcs import running_gcs
 from tests.services.images import SVG, png
-from tests.services.runner import Step, run_step
 from tests.services.s3 import KEYS, S3, running_s3
 from tests.services.server import asset_server
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from tests.services.emulator import Emulator, Fresh
     from tests.services.proxy import Proxy
+    from tests.services.runner import Step
 
 REPORT = "It is 97.6 %.\r\n\r\n![the loss](plots/loss.png)\r\n\r\n![gone](gone.png)\r\n"
 
@@ -46,7 +47,7 @@ def workspace(tmp_path: Path) -> Path:
 
 def comment(workspace: Path, proxy: Proxy, fresh: Fresh, token: str, **inputs: str) -> Step:
     given = {"mode": "comment", "report": "report.md", "github-token": token}
-    return run_step(
+    return forked_step(
         workspace,
         {**given, **{name.replace("_", "-"): value for name, value in inputs.items()}},
         event=("pull_request", fresh.pull_request_event()),
@@ -110,7 +111,7 @@ def test_a_pull_request_of_a_fork_is_green_and_nothing_is_attempted_that_would_b
     pull["head"] = {**pull["head"], "repo": {"full_name": "octocat/fork"}}
     token = emulator.workflow_token(contents="read", issues="read", pull_requests="read", checks="read")
 
-    step = run_step(
+    step = forked_step(
         workspace,
         {"mode": "comment", "report": "report.md", "check": "true", "github-token": token},
         event=("pull_request", event),

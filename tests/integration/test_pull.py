@@ -1,18 +1,18 @@
 from __future__ import annotations
 
 import os
-import resource
-import signal
 import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.services.forked import forked_step
 from tests.services.projects import Project, copy_project, new_project, run, write
-from tests.services.runner import Step, run_step
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.services.runner import Step
 
 FILES = {
     "train.csv": "a,b\n1,2\n3,4\n",
@@ -39,8 +39,8 @@ def checkout(project: Project, tmp_path: Path) -> Project:
     return project.clone(tmp_path / "checkout")
 
 
-def pull(checkout: Project, **inputs: str) -> Step:
-    return run_step(checkout.path, {"mode": "pull", **inputs})
+def pull(checkout: Project, *, file_bytes: int | None = None, **inputs: str) -> Step:
+    return forked_step(checkout.path, {"mode": "pull", **inputs}, file_bytes=file_bytes)
 
 
 def is_there(checkout: Project, name: str) -> bool:
@@ -87,13 +87,13 @@ def test_only_what_is_asked_for_is_fetched(checkout: Project, targets: str, expe
 
 
 def test_data_says_what_to_fetch_where_no_target_does(checkout: Project) -> None:
-    step = run_step(checkout.path, {"mode": "pull", "data": "train.csv, README.md"})
+    step = forked_step(checkout.path, {"mode": "pull", "data": "train.csv, README.md"})
     assert step.code == 0
     assert {name for name in FILES if is_there(checkout, name)} == {"train.csv"}
 
 
 def test_nothing_is_fetched_where_dvc_tracks_nothing_of_the_data(checkout: Project) -> None:
-    step = run_step(checkout.path, {"mode": "pull", "data": "README.md"})
+    step = forked_step(checkout.path, {"mode": "pull", "data": "README.md"})
     assert step.code == 0
     assert not any(is_there(checkout, name) for name in FILES)
     assert "DVC tracks nothing of what `data` names" in step.log
@@ -143,7 +143,7 @@ def test_no_dvc_repository_says_what_to_do(tmp_path: Path) -> None:
     folder = tmp_path / "plain"
     folder.mkdir()
     run(["git", "init", "--quiet"], folder)
-    step = run_step(folder, {"mode": "pull"})
+    step = forked_step(folder, {"mode": "pull"})
     assert step.code == 2
     assert "There is no DVC repository here" in step.log
     assert "dvc init" in step.log
@@ -176,7 +176,7 @@ def test_a_remote_that_cannot_be_reached_is_named_in_bounded_time(checkout: Proj
         address = f"http://127.0.0.1:{closed.getsockname()[1]}"
         checkout.dvc("remote", "modify", "storage", "url", "s3://bucket/data")
         checkout.dvc("remote", "modify", "storage", "endpointurl", address)
-        step = run_step(
+        step = forked_step(
             checkout.path,
             {"mode": "pull"},
             environ={"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "hunter2hunter2"},
@@ -187,7 +187,6 @@ def test_a_remote_that_cannot_be_reached_is_named_in_bounded_time(checkout: Proj
 
 
 def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(checkout: Project) -> None:
-    # A file may not grow beyond a limit: the same error path as a full disk, without filling one.
     write(checkout.path, {"large.bin": os.urandom(3_000_000)})
     checkout.dvc("add", "--quiet", "large.bin")
     checkout.dvc("push", "--quiet")
@@ -195,14 +194,7 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(checkout: Pro
     cached = [path for path in (checkout.path / ".dvc" / "cache").rglob("*") if path.is_file()]
     for path in cached:
         path.unlink()
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
-    try:
-        step = pull(checkout, targets="large.bin")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
+    step = pull(checkout, file_bytes=1_000_000, targets="large.bin")
     assert step.code == 3
     assert "The disk is full" in step.log
     assert not (checkout.path / "large.bin").exists()
@@ -224,7 +216,7 @@ def test_a_project_in_a_folder_of_the_repository_is_fetched_and_compared_with_it
     sub.commit({"train.csv": "a\n1\n2\n"})
     clone = project.clone(tmp_path / "checkout")
     inputs = {"working-directory": "models/one", "targets": "train.csv", "base": "HEAD~1"}
-    step = run_step(clone.path, {"mode": "pull, stats", **inputs})
+    step = forked_step(clone.path, {"mode": "pull, stats", **inputs})
     assert step.code == 0, step.log
     assert (clone.path / "models" / "one" / "train.csv").read_text() == "a\n1\n2\n"
     assert "`train.csv`: 1 → 2 (+1) rows" in step.report

@@ -9,8 +9,8 @@ import pytest
 from cml_action.credentials import prepared
 from cml_action.errors import UsageError
 from cml_action.remotes import remote_schemes
+from tests.services.forked import forked_step
 from tests.services.projects import Project, new_project
-from tests.services.runner import run_step
 from tests.services.s3 import KEYS, S3, running_s3
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def checkout(s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project
 
 
 def test_data_comes_from_a_bucket_with_keys(checkout: Project, s3: S3) -> None:
-    step = run_step(checkout.path, {"mode": "pull", "jobs": "2"}, environ={**s3.environ, **KEYS})
+    step = forked_step(checkout.path, {"mode": "pull", "jobs": "2"}, environ={**s3.environ, **KEYS})
     assert step.code == 0, step.log
     assert (checkout.path / "train.csv").read_text() == "a,b\n1,2\n"
     assert f"from storage (s3://{s3.bucket}/dvc)" in step.log
@@ -59,14 +59,14 @@ def test_data_comes_from_a_bucket_without_keys_by_a_web_identity_and_a_role(
         "AWS_ROLE_SESSION_NAME": "ci",
         "AWS_WEB_IDENTITY_TOKEN_FILE": str(token),
     }
-    step = run_step(checkout.path, {"mode": "pull"}, environ=environ)
+    step = forked_step(checkout.path, {"mode": "pull"}, environ=environ)
     assert step.code == 0, step.log
     assert (checkout.path / "images" / "one.txt").read_text() == "one"
 
 
 def test_a_remote_without_credentials_says_so(checkout: Project, s3: S3) -> None:
     environ = {**s3.environ, "HOME": str(checkout.path.parent)}
-    step = run_step(checkout.path, {"mode": "pull"}, environ=environ)
+    step = forked_step(checkout.path, {"mode": "pull"}, environ=environ)
     assert step.code == 3
     assert f"The remote refuses: `storage` (s3://{s3.bucket}/dvc)" in step.log
     assert "Check the credentials" in step.log
@@ -75,7 +75,7 @@ def test_a_remote_without_credentials_says_so(checkout: Project, s3: S3) -> None
 
 def test_a_bucket_that_is_not_there_is_named(checkout: Project, s3: S3) -> None:
     checkout.dvc("remote", "modify", "storage", "url", "s3://no-such-bucket-of-ours/dvc")
-    step = run_step(checkout.path, {"mode": "pull"}, environ={**s3.environ, **KEYS})
+    step = forked_step(checkout.path, {"mode": "pull"}, environ={**s3.environ, **KEYS})
     assert step.code == 3
     assert "s3://no-such-bucket-of-ours/dvc" in step.log
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.services.forked import forked_step
 from tests.services.projects import Project, copy_project, new_project, run, write
-from tests.services.runner import Step, run_step
+
+if TYPE_CHECKING:
+    from tests.services.runner import Step
 
 
 def table(*classes: tuple[str, int], start: int = 0) -> str:
@@ -39,7 +43,7 @@ def project(template: Project, tmp_path: Path) -> Project:
 
 
 def stats(project: Project, **inputs: str) -> Step:
-    return run_step(project.path, {"mode": "stats", "base": "HEAD~2", **inputs})
+    return forked_step(project.path, {"mode": "stats", "base": "HEAD~2", **inputs})
 
 
 def test_what_changed_since_the_base_is_profiled_and_the_rest_is_not_read(project: Project) -> None:
@@ -75,7 +79,7 @@ def test_the_event_gives_the_base_and_cml_yaml_the_data_and_their_label(project:
     write(project.path, {"cml.yaml": "data:\n- {path: train.csv, label: species}\n- {path: in-git.csv}\n"})
     base = project.git("rev-parse", "HEAD~2").strip()
     pull = {"number": 1, "head": {"sha": project.head}, "base": {"sha": base, "ref": "main"}}
-    step = run_step(project.path, {"mode": "stats"}, event=("pull_request", {"pull_request": pull}))
+    step = forked_step(project.path, {"mode": "stats"}, event=("pull_request", {"pull_request": pull}))
     assert step.code == 0, step.log
     assert step.result["subject"]["base"] == base
     assert [each["name"] for each in step.result["stats"]] == ["train.csv", "in-git.csv"]
@@ -83,7 +87,7 @@ def test_the_event_gives_the_base_and_cml_yaml_the_data_and_their_label(project:
 
 
 def test_nothing_changed_is_one_line(project: Project) -> None:
-    step = run_step(project.path, {"mode": "stats", "base": "HEAD"})
+    step = forked_step(project.path, {"mode": "stats", "base": "HEAD"})
     assert step.code == 0
     assert "No data changed since the base" in step.report
     assert "4 data sets, they are as they were." in step.report
@@ -96,7 +100,7 @@ def test_data_that_was_edited_and_not_given_to_dvc_is_profiled_as_it_is(project:
         text = path.read_text()
         path.unlink()  # as an editor does: the cache may hold the same file
         path.write_text(text + "3000,Gentoo\n")
-    step = run_step(project.path, {"mode": "stats", "base": "HEAD"})
+    step = forked_step(project.path, {"mode": "stats", "base": "HEAD"})
     assert (step.code, step.errors) == (0, ""), step.log
     found = {each["name"]: each for each in step.result["stats"]}
     assert set(found) == {"same.csv", "parts"}
@@ -114,7 +118,7 @@ def test_a_folder_of_both_git_and_dvc_is_judged_and_read_as_a_whole(project: Pro
     project.git("commit", "--quiet", "-m", "Add data")
     policy = "data: [{path: data/git.csv}, {path: data}, {path: '*/*.csv'}, {path: 'data/**'}]\n"
     write(project.path, {"data/git.csv": FIRST + "1000,Gentoo\n", "cml.yaml": policy})
-    step = run_step(project.path, {"mode": "stats", "base": "HEAD"})
+    step = forked_step(project.path, {"mode": "stats", "base": "HEAD"})
     assert step.code == 0, step.log
     assert "`data/git.csv`: 100 → 101 (+1) rows" in step.report
     assert "`data`: 200 → 201 (+1) rows" in step.report
@@ -149,7 +153,7 @@ def test_what_no_release_holds_is_compared_all_the_same(tmp_path: Path) -> None:
     project.git("add", "--all")
     project.git("commit", "--quiet", "-m", "One")
     write(project.path, {"data/a.csv": "x\n1\n2\n"})
-    step = run_step(project.path, {"mode": "stats", "data": "data", "base": "HEAD"})
+    step = forked_step(project.path, {"mode": "stats", "data": "data", "base": "HEAD"})
     assert (step.code, step.errors) == (0, ""), step.log
     assert "`data`: 1 → 2 (+1) rows" in step.report
 
@@ -160,7 +164,7 @@ def test_the_change_that_repairs_the_files_of_dvc_is_not_stopped_by_its_base(pro
     for text in (f"<<<<<<< HEAD\n{good}=======\n{good}>>>>>>> other\n", good):
         pointer.write_text(text)
         project.git("commit", "--quiet", "--all", "-m", "Merge, and repair")
-    step = run_step(project.path, {"mode": "stats", "base": "HEAD~1", "data": "train.csv, in-git.csv"})
+    step = forked_step(project.path, {"mode": "stats", "base": "HEAD~1", "data": "train.csv, in-git.csv"})
     assert step.code == 0, step.log
     assert "`train.csv` is compared with nothing: the base's side cannot be read." in step.log
     assert "Not compared: A DVC file cannot be read" in step.report
@@ -177,10 +181,10 @@ def test_a_base_that_cannot_be_read_and_a_label_that_is_new_are_no_faults_of_the
     project.git("add", "--all")
     project.git("commit", "--quiet", "-m", "One")
     write(folder, {"ragged.csv": "a,b\n1,2\n", "grown.csv": "a,kind\n1,x\n2,y\n"})
-    step = run_step(folder, {"mode": "stats", "data": "ragged.csv", "base": "HEAD"})
+    step = forked_step(folder, {"mode": "stats", "data": "ragged.csv", "base": "HEAD"})
     assert step.code == 0, step.log
     assert "is compared with nothing: the base's side cannot be read." in step.log
-    step = run_step(folder, {"mode": "stats", "data": "grown.csv", "base": "HEAD", "label": "kind"})
+    step = forked_step(folder, {"mode": "stats", "data": "grown.csv", "base": "HEAD", "label": "kind"})
     assert step.code == 0, step.log
     assert "| column `kind` |" in " ".join(step.report.split())
     assert "2 → 2 (0) rows, 1 → 2 (+1) columns" in step.report
@@ -200,7 +204,7 @@ def test_hostile_values_names_and_files_are_text(tmp_path: Path) -> None:
     rows = [f"{at},{value},1,2" for at, value in enumerate(quoted)]
     text = "\n".join([f"n,{quoted[0]},{quoted[2]},{quoted[4]}", *rows])
     write(folder, {name: text + "\n"})
-    step = run_step(folder, {"mode": "stats", "data": name, "label": "@everyone"})
+    step = forked_step(folder, {"mode": "stats", "data": name, "label": "@everyone"})
     assert step.code == 0, step.log
     page = Path(step.outputs["report-html"]).read_text(encoding="utf-8")
     for shown in (step.report, page, step.log):

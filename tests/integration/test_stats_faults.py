@@ -5,20 +5,20 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
-import resource
-import signal
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
 
+from tests.services.forked import forked_step
 from tests.services.githttp import git
-from tests.services.runner import Step, run_step
 from tests.services.tables import written
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from tests.services.runner import Step
 
 GOOD = "id,species\n1,Adelie\n2,Gentoo\n"
 
@@ -29,10 +29,10 @@ def workspace(tmp_path: Path) -> Path:
     return tmp_path / "workspace"
 
 
-def stats(workspace: Path, data: str, **inputs: str) -> Step:
+def stats(workspace: Path, data: str, *, file_bytes: int | None = None, **inputs: str) -> Step:
     """Run the mode, and see that what was there is there still, whole."""
     before = contents(workspace)
-    step = run_step(workspace, {"mode": "stats", "data": data, **inputs})
+    step = forked_step(workspace, {"mode": "stats", "data": data, **inputs}, file_bytes=file_bytes)
     assert contents(workspace) == before
     assert "Traceback" not in step.log + step.errors
     assert not list((workspace.parent / "_temp").glob("cml-action-*/profile-*"))
@@ -177,21 +177,13 @@ def test_nothing_to_profile_says_what_to_name(workspace: Path) -> None:
 def test_a_file_without_permission_is_named(workspace: Path) -> None:
     path = written(workspace / "closed.csv", GOOD)
     path.chmod(0)
-    step = run_step(workspace, {"mode": "stats", "data": "closed.csv"})
+    step = forked_step(workspace, {"mode": "stats", "data": "closed.csv"})
     assert (step.code, "`closed.csv` may not be read" in step.log) == (2, True)
 
 
 def test_a_full_disk_is_a_sentence(workspace: Path) -> None:
-    # A file may not grow beyond a limit: the same error path as a full disk, without filling one.
     written(workspace / "big.csv.bz2", "a,b\n" + "1,2\n" * 400_000)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
-    try:
-        step = stats(workspace, "big.csv.bz2")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
+    step = stats(workspace, "big.csv.bz2", file_bytes=1_000_000)
     assert step.code == 3, step.log
     assert "The disk is full: no room is left for the temporary files that `big.csv.bz2` needs." in step.log
 

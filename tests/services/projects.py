@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from tests.services.forked import forked_dvc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +30,7 @@ class Project:
 
     def dvc(self, *words: str) -> str:
         """Run DVC's command line."""
-        return run([sys.executable, "-m", "dvc", *words], self.path)
+        return forked_dvc(words, self.path, _environment())
 
     def commit(
         self, files: Mapping[str, str | bytes], message: str = "Change the data", *, push: bool = True
@@ -89,8 +90,13 @@ def write(folder: Path, files: Mapping[str, str | bytes]) -> None:
 
 def run(command: list[str], folder: Path) -> str:
     """Run a command that has to succeed."""
-    environ = {**os.environ, "DVC_NO_ANALYTICS": "1", "GIT_CONFIG_NOSYSTEM": "1"}
-    done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True, env=environ)
+    done = subprocess.run(
+        command, cwd=folder, check=False, capture_output=True, text=True, env=_environment()
+    )
     if done.returncode:
         raise AssertionError(f"{command} failed:\n{done.stdout}{done.stderr}")
     return done.stdout
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "DVC_NO_ANALYTICS": "1", "GIT_CONFIG_NOSYSTEM": "1"}
