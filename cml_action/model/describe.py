@@ -340,7 +340,7 @@ def _more(found: Found) -> Table | None:
     ]
     for name, what in (
         ("over_baseline", "memory, peak over baseline"),
-        ("cuda_peak", "memory of the GPU, peak of PyTorch's"),
+        ("cuda_peak", "GPU memory, peak of PyTorch's allocator"),
     ):
         peaks = [getattr(found.memory.get(side), name, None) for side in sides]
         if any(peak is not None for peak in peaks):

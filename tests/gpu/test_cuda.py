@@ -227,7 +227,7 @@ def test_a_model_beside_itself_passes_and_the_report_names_the_gpu_its_clocks_an
     assert clock > most / 3, where  # it is at work
     assert not where["gpu throttled"].startswith("0x")
     assert where["gpu"] in step.report
-    assert "memory of the GPU, peak of PyTorch's" in step.report
+    assert "GPU memory, peak of PyTorch's allocator" in step.report
     for side in ("candidate", "production"):
         assert 4 * PARAMETERS <= facts[side]["gpu_memory_peak_bytes"] < 10**9
 

@@ -70,7 +70,7 @@ def test_the_report_tells_of_a_gpus_memory_where_there_is_a_gpu() -> None:
             for row in block.rows
         ]
         assert "memory, peak over baseline" in rows
-        assert ("memory of the GPU, peak of PyTorch's" in rows) == shown
+        assert ("GPU memory, peak of PyTorch's allocator" in rows) == shown
         assert facts(what)["candidate"]["gpu_memory_peak_bytes"] == peak  # type: ignore[index,call-overload]
 
 

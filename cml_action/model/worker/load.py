@@ -224,11 +224,10 @@ def _torch_kind(path: str) -> str:
 
 def _exported(torch: Any, path: str, device: str) -> Model:
     program = attempt("unreadable", torch.export.load, path)
-    held = (*program.state_dict.values(), *program.constants.values())
+    held = (*program.state_dict.values(), *getattr(program, "constants", {}).values())  # from PyTorch 2.3 on
     if device == "cuda" or any(getattr(each, "is_cuda", False) for each in held):
-        from torch.export.passes import move_to_device_pass
-
-        program = attempt("unreadable", move_to_device_pass, program, device)
+        passes = attempt("unreadable", importlib.import_module, "torch.export.passes")  # from 2.6 on
+        program = attempt("unreadable", passes.move_to_device_pass, program, device)
     model = _module("torch-export", attempt("unreadable", program.module), {"device": device})
     example = program.example_inputs
     if example and isinstance(example[-1], dict):
