@@ -149,15 +149,11 @@ def _gate(folder: Path, python: Path, trials: int) -> list[str]:
 
 def _told(found: Sequence[Timings]) -> str:
     ratios = sorted(each.intervals[0].estimate for each in found)
-    counts = {
-        word: sum(each.decisions[0] == decision for each in found)
-        for decision, word in (("fail", "fail"), ("unclear", "cannot be told"))
-    }
+    failed, unclear = (sum(each.decisions[0] == said for each in found) for said in ("fail", "unclear"))
     mean_s = statistics.mean(each.took_s for each in found)
     return (
-        f"of {len(found)} {counts['fail']} fail, {counts['cannot be told']} cannot be told; ratio"
-        f" {ratios[0]:.3f} to {ratios[-1]:.3f}, {found[0].quantile('production', 'p50') * 1e3:.3f} ms a call,"
-        f" {mean_s:.1f} s a trial"
+        f"of {len(found)} {failed} fail, {unclear} cannot be told; ratio {ratios[0]:.3f} to {ratios[-1]:.3f},"
+        f" {found[0].quantile('production', 'p50') * 1e3:.3f} ms a call, {mean_s:.1f} s a trial"
     )
 
 

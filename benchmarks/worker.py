@@ -1,8 +1,8 @@
 """What the model's process adds to a call, whether it measures as PyTorch's timer does, and a gate's time.
 
 `python -m benchmarks.worker`: the first two in one run each, since two runs on a shared machine differ by
-more. The gate is one without a `cml.yaml` of more than the model and its input, as a step runs it once its
-environment is made: a model of about 5 ms, alone and beside production.
+more. The gate is a default one of a model of about 5 ms, alone and beside production, as a step runs it once
+its environment is made: its `cml.yaml` names the model and its loader.
 """
 
 from __future__ import annotations
