@@ -110,6 +110,7 @@ def test_a_promotion(doors: Doors) -> None:
     assert {each.split()[0] for each in points if writes in each} == {"before", "after"}
 
 
+@pytest.mark.slow
 def test_a_rollback_that_is_run_again_goes_back_once(doors: Doors) -> None:
     promotion, _ = doors
     names = [promotion.version(text) for text in ("one", "two")]

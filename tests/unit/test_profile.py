@@ -603,12 +603,12 @@ def test_a_moment_in_json_lines_is_one_of_iso_8601_and_others_stay_text(
     assert kind != "string" or column.max == value
 
 
-def test_hundreds_of_columns(tmp_path: Path) -> None:
-    header = ",".join(f"c{at}" for at in range(300))
-    text = "\n".join([header, *(",".join(str(row * at) for at in range(300)) for row in range(20))])
+def test_many_columns(tmp_path: Path) -> None:
+    header = ",".join(f"c{at}" for at in range(150))
+    text = "\n".join([header, *(",".join(str(row * at) for at in range(150)) for row in range(20))])
     found = profiled(tmp_path, "t.csv", text + "\n")
-    assert len(found.columns) == 300
-    assert found.columns[299].max == 19 * 299
+    assert len(found.columns) == 150
+    assert found.columns[149].max == 19 * 149
 
 
 def test_the_histogram_of_the_base_gives_the_edges(tmp_path: Path) -> None:
