@@ -41,7 +41,11 @@ def run(job: Job) -> Report:
     if stage.holder and stage.holder.name == version.name:
         return _again(job, target, version, stage)
     judged = judge(job, registry, version, required=job.inputs.require_gate == "true")
-    checks = (*judged.checks, *raced(job, judged, stage), *_order(job, target, version))
+    checks = (
+        *judged.checks,
+        *raced(job, judged, stage, is_last=target.is_last),
+        *_order(job, target, version),
+    )
     checks += approved(job, target, version, stage)
     report = Report(checks=checks) + _doubts(stage)
     move = next_move(

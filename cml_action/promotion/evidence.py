@@ -56,25 +56,35 @@ def judge(job: Job, registry: Registry, version: Version, *, required: bool) -> 
     return Judged(checks=checks if required else (), digest=digest, evidence=found)
 
 
-def raced(job: Job, judged: Judged, stage: Stage) -> tuple[Check, ...]:
+def raced(job: Job, judged: Judged, stage: Stage, *, is_last: bool) -> tuple[Check, ...]:
     """Check that the gate compared the version with the one that holds the stage, where one does.
 
-    Before anybody holds the stage there is nothing to compare with, and versions that were gated then have to
-    be gated again once one of them holds it.
+    It is known by its name, or by its files. Before anybody holds the stage there is nothing to compare with;
+    versions that were gated then have to be gated again once one of them holds it.
+
+    :param is_last: whether no stage comes after this one; before it, a race beside another version, such as
+        the one in production, is worth a warning alone.
     """
-    if judged.evidence is None or stage.holder is None:
+    found, holder = judged.evidence, stage.holder
+    if found is None or holder is None:
         return ()
-    beside, holder = judged.evidence.baseline.rpartition(":")[2], stage.holder.name
-    if beside == holder or (beside and all(each.version != beside for each in stage.moves)):
+    beside = found.baseline.rpartition(":")[2]
+    files = next((each.digest for each in reversed(stage.moves) if each.version == holder.name), "")
+    known = bool(files and found.baseline_digest)
+    if beside == holder.name or (known and found.baseline_digest == files):
         return ()
-    demanded = not beside and job.inputs.require_gate == "true" and _demands_beside(job)
-    said = f"The gate compared it with {f'`{beside}`' if beside else 'nothing'}, and `{holder}` holds"
+    is_version = any(each.version == beside for each in stage.moves)
+    if beside and not known and not is_version:  # a file, of which nobody knows whether it is production's
+        return ()
+    demanded = (is_last or not beside) and job.inputs.require_gate == "true" and _demands_beside(job)
+    other = f"`{beside}`" + ("" if is_version else f", other files than those of `{holder.name}`")
+    said = f"The gate compared it with {other if beside else 'nothing'}, and `{holder.name}` holds"
     said += f" `{stage.alias}` now."
     if demanded:
         said += (
             " What `cml.yaml` or the input `gates` demands beside production was not tested."
-            f" {_AGAIN} again, without `baseline: none`; where `{holder}` cannot be loaded any more,"
-            " `require-gate: false` promotes without a verdict."
+            f" {_AGAIN} again, with `alias: {stage.alias}` and without the input `baseline`; where"
+            f" `{holder.name}` cannot be loaded any more, `require-gate: false` promotes without a verdict."
         )
     return (
         Check(
@@ -82,7 +92,7 @@ def raced(job: Job, judged: Judged, stage: Stage) -> tuple[Check, ...]:
             status="fail" if demanded else "warn",
             title=f"the gate compared it with the version in {stage.alias}",
             value=beside or None,
-            limit=holder,
+            limit=holder.name,
             message=said,
         ),
     )

@@ -43,6 +43,11 @@ class Target:
         at = self.stages.index(self.alias) if self.alias in self.stages else 0
         return self.stages[at - 1] if at else ""
 
+    @property
+    def is_last(self) -> bool:
+        """Whether no stage comes after this one."""
+        return not self.stages or self.alias == self.stages[-1]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:

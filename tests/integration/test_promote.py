@@ -161,6 +161,49 @@ def test_a_version_that_never_raced_production_is_gated_again_once_production_is
     assert promotion.step("promote", model=f"mnist:{second}").outputs["verdict"] == "pass"
 
 
+def test_a_version_that_raced_another_than_production_is_gated_again(promotion: Promotion) -> None:
+    promotion.policy(f"{POLICY}    - {{measure: latency-p50, max-ratio: 1.10}}\n")
+    first, second, third = (promotion.world.add({"model.bin": text}) for text in ("one", "two", "three"))
+    digest = promotion.gate(first, baseline="").digest
+    assert promotion.step("promote", model=f"mnist:{first}").code == 0
+    for name in (second, third):
+        promotion.gate(name, baseline=f"mnist:{first}", baseline_digest=digest)
+    assert promotion.step("promote", model=f"mnist:{second}").outputs["verdict"] == "pass"
+    step = promotion.step("promote", model=f"mnist:{third}")
+    assert (step.code, promotion.holder()) == (1, second)
+    assert f"The gate compared it with `{first}`, and `{second}` holds `production` now." in step.log
+    assert "with `alias: production` and without the input `baseline`" in step.log
+
+
+def test_on_the_way_to_production_a_race_beside_production_is_enough(promotion: Promotion) -> None:
+    promotion.policy(
+        f"{POLICY}    - {{measure: latency-p50, max-ratio: 1.10}}\n"
+        "registry:\n  collection: mnist\n  stages: [staging, production]\n"
+    )
+    first, second, third = (promotion.world.add({"model.bin": text}) for text in ("one", "two", "three"))
+    digest = promotion.gate(first, baseline="").digest
+    for name in (first, second, third):
+        if name != first:
+            promotion.gate(name, baseline=f"mnist:{first}", baseline_digest=digest)
+        step = promotion.step("promote", model=f"mnist:{name}", alias="staging")
+        assert (step.code, promotion.holder("staging")) == (0, name)
+    assert step.outputs["verdict"] == "warn"
+
+
+def test_a_file_that_a_version_raced_counts_where_it_is_productions(promotion: Promotion) -> None:
+    promotion.policy(f"{POLICY}    - {{measure: latency-p50, max-ratio: 1.10}}\n")
+    first, second = (promotion.world.add({"model.bin": text}) for text in ("one", "two"))
+    digest = promotion.gate(first, baseline="").digest
+    assert promotion.step("promote", model=f"mnist:{first}").code == 0
+    itself = promotion.gate(second, baseline="").digest
+    promotion.gate(second, baseline="model.bin", baseline_digest=itself)
+    step = promotion.step("promote", model=f"mnist:{second}")
+    assert (step.code, promotion.holder()) == (1, first)
+    assert f"compared it with `model.bin`, other files than those of `{first}`" in step.log
+    promotion.gate(second, baseline="model.bin", baseline_digest=digest)
+    assert promotion.step("promote", model=f"mnist:{second}").outputs["verdict"] == "pass"
+
+
 def test_a_version_that_raced_nothing_is_worth_a_warning_where_nothing_beside_production_is_demanded(
     promotion: Promotion,
 ) -> None:
