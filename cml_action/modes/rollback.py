@@ -106,10 +106,15 @@ def _asked(job: Job, target: Target, stage: Stage) -> str:
 def _previous(target: Target, stage: Stage) -> str:
     path = line(stage.moves)
     earlier = path[:-1]
+    if not path:
+        raise UsageError(
+            f"No version has held `{target.alias}` of `{target.collection}`: there is nothing to go back to.",
+            "Check the inputs `collection` and `alias`; `mode: promote` brings a first version there.",
+        )
     if not earlier:
         raise UsageError(
-            f"The record of `{target.alias}` of `{target.collection}` holds no version before"
-            f" {f'`{path[-1]}`' if path else 'the present'}: there is nothing to go back to.",
+            f"The record of `{target.alias}` of `{target.collection}` holds no version before `{path[-1]}`:"
+            " there is nothing to go back to.",
             "Name a version that held it in the input `to`, or promote another one.",
         )
     return earlier[-1]

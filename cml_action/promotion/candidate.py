@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cml_action.errors import UsageError
 from cml_action.promotion.target import open_target, stage_of
 from cml_action.registry.fetch import Fetched, fetch
-from cml_action.registry.protocol import Kept
+from cml_action.registry.protocol import Kept, NotThereError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,11 +69,19 @@ def fetch_holder(job: Job, beside: Candidate | None = None) -> Candidate | None:
     """Fetch the version that holds the stage of the input `alias`; None where none does.
 
     :param beside: the candidate, whose collection counts where no other is named.
+    :raises NotThereError: it is not there any more.
     """
     own = beside.fetched.version.collection if beside else ""
     target = stage_of(job, own, f"`{beside.reference}`" if beside else "")
     stage = target.registry.look(target.collection, target.alias)
     if stage.holder is None:
         return None
-    version = target.registry.find(target.collection, stage.holder.name)
-    return Candidate(registry=target.registry, fetched=fetch(target.registry, version, job.private))
+    name = stage.holder.name
+    try:
+        version = target.registry.find(target.collection, name)
+        return Candidate(registry=target.registry, fetched=fetch(target.registry, version, job.private))
+    except NotThereError as error:
+        raise NotThereError(
+            f"`{name}` holds `{target.alias}`, and the candidate cannot be compared with it. {error.what}",
+            f"{error.fix} Or let another version take the stage, or set `baseline: none`.".lstrip(),
+        ) from None

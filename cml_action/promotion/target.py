@@ -143,7 +143,7 @@ def _parts(job: Job, named: str, origin: str) -> tuple[tuple[str, str], str]:
     said = read_automation(payload) if isinstance(payload, dict) and not job.inputs.model else None
     if said and said.reference == named:  # the version that was meant, and not who holds its alias by now
         return (said.collection, said.pinned), origin
-    match = _REFERENCE.fullmatch(named)
+    match = _REFERENCE.fullmatch(named.strip())  # a form's text, or a block of YAML, ends as it likes
     if not match:
         raise UsageError(
             f"{_capital(origin)} names the model `{named}`, which is no version in a registry.",

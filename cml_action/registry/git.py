@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from cml_action.registry.gitremote import GitRemote
 
 _SEMVER = re.compile(r"v?(\d+\.\d+\.\d+.*)")
+#: What people, and other registries, call a version.
+_NUMBER = re.compile(r"[vV]?\d[\d.]*")
 _DIGEST = re.compile(r"(sha256|md5|git):([0-9a-f]+(\.dir)?)")
 _EVIDENCE = "refs/cml-action/evidence"
 _PAGE = 100
@@ -63,7 +65,11 @@ class GitRegistry:
             return self._with_digest(collection, wanted)
         if number := _SEMVER.fullmatch(wanted):
             return self._complete(self._version(collection, f"v{number[1]}"))
+        if _NUMBER.fullmatch(wanted) and "." in wanted:
+            raise self._no_version(collection, wanted, deleted=False)
         stage = self.look(collection, wanted)
+        if stage.holder is None and _NUMBER.fullmatch(wanted):
+            raise self._no_version(collection, wanted, deleted=False)
         if stage.holder is None:
             raise self._nobody(collection, wanted)
         return self._complete(self._version(collection, stage.holder.name))
@@ -243,7 +249,9 @@ class GitRegistry:
             return self._no_collection(collection)
         return NotThereError(
             f"There is no version {name} of `{collection}` in {self.remote.name}.{suggestion(name, known)}",
-            f"Register it: `gto register {collection} --version {name}`, and push the tag.",
+            _registering(collection, name)
+            if _SEMVER.fullmatch(name)
+            else f"In Git a version has three numbers: name it as `{collection}:{known[0]}`.",
         )
 
     def _nobody(self, collection: str, alias: str) -> NotThereError:
@@ -258,17 +266,25 @@ class GitRegistry:
                 if name.startswith(f"{stem}#")
             }
         )
-        have = f"It has {', '.join(f'`{each}`' for each in held)}." if held else "It has no alias yet."
+        have = f"It has {', '.join(f'`{each}`' for each in held)}. Name one of them, or" if held else "Name"
         return NotThereError(
             f"No version of `{collection}` holds the alias `{alias}`.{suggestion(alias, held)}",
-            f"{have} Name one of them, or a version such as `{collection}:v1.2.3`.",
+            f"{have} a version such as `{collection}:v1.2.3`.",
         )
 
     def _no_collection(self, collection: str) -> NotThereError:
         return NotThereError(
             f"There is no tag of a model `{collection}` in {self.remote.name}.",
-            f"Register a version: `gto register {collection}`, and push the tag.",
+            _registering(collection, "v1.0.0"),
         )
+
+
+def _registering(collection: str, name: str) -> str:
+    tag = f"{gittags.tag_name(collection)}@{name}"
+    return (
+        f"To register `{collection}:{name}`, run `git tag -a {tag} -m {name}` at its commit, and"
+        f" `git push origin {tag}`."
+    )
 
 
 def _moved_evidence(version: Version) -> MovedError:

@@ -83,6 +83,16 @@ def test_a_version_that_fails_its_gate_is_not_promoted(promotion: Promotion) -> 
     assert f"The gate refused `mnist:{version}`" in refused.log
 
 
+def test_production_that_was_deleted_is_named_as_such(promotion: Promotion) -> None:
+    first, second = (promotion.world.add({"model.bin": text}) for text in ("1.5", "2.5"))
+    assert promotion.step("promote", model=f"mnist:{first}", require_gate="false").code == 0
+    promotion.world.delete(first)
+    step = gate(promotion, model=f"mnist:{second}")
+    assert step.code == 2
+    assert f"`{first}` holds `production`, and the candidate cannot be compared with it." in step.log
+    assert "or set `baseline: none`" in step.log
+
+
 def test_a_version_that_is_not_there_is_named(promotion: Promotion) -> None:
     promotion.world.add({"model.bin": "1.5"})
     step = gate(promotion, model="mnist:v9.0.0")

@@ -284,6 +284,13 @@ def test_a_version_that_never_was_in_production_is_nowhere_to_go_back_to(promoti
     assert f"These did: `{first}`" in step.log
 
 
+def test_a_stage_that_nobody_held_is_nothing_to_go_back_in(promotion: Promotion) -> None:
+    promotion.version("one")
+    step = promotion.step("rollback")
+    assert step.code == 2
+    assert "No version has held `production` of `mnist`: there is nothing to go back to." in step.log
+
+
 def test_files_that_are_lost_stop_a_rollback_before_anything_moves(promotion: Promotion) -> None:
     first, second = promotion.version("one"), promotion.version("two")
     for name in (first, second):
@@ -467,7 +474,11 @@ def test_a_line_on_a_branch_that_nobody_merged_approves_nothing(promotion: Promo
     ("inputs", "said"),
     [
         ({"model": "mnist:producton"}, "No version of `mnist` holds the alias `producton`"),
+        ({"model": "mnist:lates"}, "Name a version such as `mnist:v1.2.3`"),
         ({"model": "mnist:v9.9.9"}, "There is no version v9.9.9 of `mnist`"),
+        ({"model": "mnist:v9.9.9\n"}, "and `git push origin mnist@v9.9.9`"),
+        ({"model": "mnist:v1"}, "In Git a version has three numbers: name it as `mnist:v1.0.0`"),
+        ({"model": "mnist:1.0"}, "There is no version 1.0 of `mnist`"),
         ({"model": "other:v1.0.0"}, "names a model of `other`, and promotion happens in `mnist`"),
         ({"model": "$(touch x)"}, "which is no version in a registry"),
         (
