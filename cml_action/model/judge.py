@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cml_action.errors import UsageError, suggestion
+from cml_action.model import quality
 from cml_action.model.faults import quoted
 from cml_action.model.latency import QUANTILES
 from cml_action.policy.units import Share
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from cml_action.model.gate import Found
     from cml_action.model.latency import Demand, Interval, Timings
     from cml_action.model.quality import Metric
+    from cml_action.policy.demands import ModelPolicy
     from cml_action.report import Json, Status, Unit
 
 _MEASURED = ("latency-p50", "latency-p95", "size")
@@ -29,6 +31,33 @@ def fault_check(name: str, title: str, fault: ModelFault) -> Check:
     """Return the check that a model's fault fails, with the last words of its process."""
     said = f" It printed last: {quoted(fault.tail[-_LONGEST_TAIL:])}." if fault.tail else ""
     return Check(id=name, status="fail", title=title, message=f"{fault.what} {fault.fix}{said}".strip())
+
+
+def check_limits(limits: Sequence[Limit], policy: ModelPolicy | None) -> None:
+    """Refuse, before anything runs, a limit that no model can be held against.
+
+    What `evaluate` returns is known once it ran; without it the metrics are those of `task`.
+
+    :raises UsageError: a limit is on a metric that nobody will measure, or beyond what a share can be.
+    """
+    if policy and policy.evaluate:
+        return
+    task = policy.task if policy else None
+    names = (*_MEASURED, *(quality.NAMES[task] if task else ()))
+    for limit in limits:
+        measure = limit.gate.measure
+        if measure not in names:
+            raise _no_measure(limit, names)
+        value = getattr(limit.gate, limit.key.replace("-", "_"))
+        if task != "classification" or measure in _MEASURED or isinstance(value, Share):
+            continue
+        if value > 1 or (limit.key == "max-drop" and value == 1):
+            raise UsageError(
+                f"`{limit.key}` of `{measure}` is {value:g}, and `{measure}` lies between 0 and 1.",
+                f"Write {value / 100:g} for {value:g} %.",
+                path=limit.path,
+                line=limit.line,
+            )
 
 
 def checks(limits: Sequence[Limit], found: Found) -> list[Check]:
@@ -53,8 +82,11 @@ def _check(limit: Limit, found: Found) -> Check:
         return _metric(limit, metric, found)
     if found.timings is None or any(check.id == "model/runs" for check in found.checks):
         return _made(limit, "skip", _not_so_far(limit))
-    names = [*_MEASURED, *(each.name for each in found.metrics)]
-    raise UsageError(
+    raise _no_measure(limit, (*_MEASURED, *(each.name for each in found.metrics)))
+
+
+def _no_measure(limit: Limit, names: Sequence[str]) -> UsageError:
+    return UsageError(
         f"There is no measure `{limit.gate.measure}`.{suggestion(limit.gate.measure, names)}",
         f"Measured are: {', '.join(names)}. `evaluate`, or `data` with `task` and `label`, under `model` give"
         " more.",

@@ -90,7 +90,7 @@ def compare(
 ) -> tuple[Metric, ...]:
     """Return the task's metrics of the candidate, beside production's on the same rows where there is one."""
     sides = alike(truth, [candidate] if production is None else [candidate, production], task)
-    return _metrics(task, _NAMES[task], sides, seed)
+    return _metrics(task, NAMES[task], sides, seed)
 
 
 def slices(
@@ -104,7 +104,7 @@ def slices(
         known, counts = np.unique(texts, return_counts=True)
         for at in np.argsort(-counts, kind="stable")[:MOST_VALUES]:
             rows = texts == known[at]
-            (metric,) = _metrics(task, _NAMES[task][:1], [each[rows] for each in sides], _SEED)
+            (metric,) = _metrics(task, NAMES[task][:1], [each[rows] for each in sides], _SEED)
             found.append(Slice(column=column, value=str(known[at]), rows=int(counts[at]), metric=metric))
     return tuple(found)
 
@@ -294,7 +294,8 @@ _METRICS = {
     "rmse": _Measure(lambda sums, n: np.sqrt(sums[:, 1] / n), higher=False, share=False),
     "r2": _Measure(_r2, higher=True, share=False),
 }
-_NAMES: dict[Task, Sequence[str]] = {
+#: The metrics of each task; those of the first are shares, from 0 to 1.
+NAMES: dict[Task, Sequence[str]] = {
     "classification": ("accuracy", "balanced-accuracy", "f1"),
     "regression": ("mae", "rmse", "r2"),
 }

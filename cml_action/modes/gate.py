@@ -15,7 +15,7 @@ from cml_action.data import dvc
 from cml_action.data.pull import pull
 from cml_action.errors import UsageError, reported
 from cml_action.install import ensure
-from cml_action.model import describe, gate, labelled, python, reference
+from cml_action.model import describe, gate, judge, labelled, python, reference
 from cml_action.model.demanded import demanded
 from cml_action.model.digest import digest
 from cml_action.model.spec import Place, from_policy, limits
@@ -55,6 +55,7 @@ def run(job: Job) -> Report:
     if before is not None:
         paths["production"] = before.path
     wishes = demanded(job.policy, job.inputs.gates, job.inputs.config, beside=before is not None)
+    judge.check_limits(wishes.limits, policy)
     data = _data(job, policy)
     allowed = dvc.cache_directories(job.project) if dvc.is_repository(job.project) else ()
     digests = {side: digest(path, allowed=allowed) for side, path in paths.items()}

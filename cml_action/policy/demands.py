@@ -234,6 +234,13 @@ class ModelGate(Section):
             raise refused(f"{', '.join(_LATENCIES)}, size, or a metric's name")
         return measure
 
+    @field_validator("min", mode="before")
+    @classmethod
+    def _no_percentage(cls, value: Any) -> object:
+        if isinstance(value, str):
+            raise refused(_a_number(value))
+        return value
+
     @field_validator(
         "max", mode="before", json_schema_input_type=float | Annotated[str, Field(pattern=units.PATTERN)]
     )
@@ -252,7 +259,7 @@ class ModelGate(Section):
                 f"a size with its unit ({', '.join(units.BYTES)}), such as 50 MB",
             )
         else:
-            found, allowed = float(value) if is_number(value) else None, "a number"
+            found, allowed = float(value) if is_number(value) else None, _a_number(value)
         if found is None and measure:
             raise refused(allowed)
         return found
@@ -285,6 +292,12 @@ _LATENCIES = ("latency-p50", "latency-p95")
 #: The measures of `data`: one that is judged on the wrong side fails what is better, and nothing else.
 HIGHER_IS_BETTER = ("accuracy", "balanced-accuracy", "f1", "r2")
 LOWER_IS_BETTER = ("mae", "rmse")
+
+
+def _a_number(value: Any) -> str:
+    """Say that a number is allowed, and which one a percentage is."""
+    part = units.share(value) if isinstance(value, str) else None
+    return f"a number, {part.value:g} for {value.strip()}" if part else "a number"
 
 
 def _kind_of_input(value: object) -> str:
@@ -356,6 +369,9 @@ class ModelPolicy(Section):
         for key in ("features", "slices"):
             if getattr(self, key) is not None and self.data is None:
                 raise rule("names columns of data, and there is none.", "Add data, task and label.", key)
+        for at, name in enumerate(self.features or ()):
+            if name == self.label:
+                raise rule("is the label, which the model may not see.", "Remove it.", "features", at)
         return self
 
 

@@ -143,6 +143,53 @@ def test_a_measure_that_nobody_has_is_named_with_a_suggestion() -> None:
         check("[{measure: acuracy, min: 0.9}]", found(accuracy(0.9)))
 
 
+CLASSES = "data: test.csv, task: classification, label: y"
+
+
+@pytest.mark.parametrize(
+    ("model", "gate", "said"),
+    [
+        (CLASSES, "measure: acuracy, min: 0.9", r"no measure `acuracy`\. Did you mean `accuracy`\?"),
+        (
+            CLASSES,
+            "measure: rmse, max: 0.9",
+            "Measured are: latency-p50, .*, accuracy, balanced-accuracy, f1",
+        ),
+        (
+            "path: m.pt",
+            "measure: accuracy, min: 0.9",
+            "`data` with `task` and `label`, under `model` give more",
+        ),
+        (CLASSES, "measure: f1, min: 95", r"`min` of `f1` is 95, .* between 0 and 1\.\nWrite 0\.95 for 95 %"),
+        (CLASSES, "measure: f1, max-drop: 1", r"`max-drop` of `f1` is 1, .*\nWrite 0\.01 for 1 %"),
+    ],
+)
+def test_what_no_model_can_be_held_against_is_refused_before_one_runs(
+    tmp_path: Path, model: str, gate: str, said: str
+) -> None:
+    path = tmp_path / "cml.yaml"
+    path.write_text(f"model: {{{model}, gates: [{{{gate}}}]}}")
+    policy = load(path, "cml.yaml", required=True)
+    with pytest.raises(UsageError, match=said) as error:
+        judge.check_limits(demanded(policy, "", "cml.yaml", beside=True).limits, policy.model)
+    assert (error.value.path, error.value.line) == ("cml.yaml", 1)
+
+
+@pytest.mark.parametrize(
+    ("model", "gate"),
+    [
+        (CLASSES, "measure: accuracy, min: 1, max-drop: 5%"),
+        ("data: test.csv, task: regression, label: y", "measure: rmse, max: 95"),
+        ("evaluate: my:evaluate", "measure: accuracy, min: 95, max-drop: 1"),
+    ],
+)
+def test_what_a_model_may_reach_is_allowed(tmp_path: Path, model: str, gate: str) -> None:
+    path = tmp_path / "cml.yaml"
+    path.write_text(f"model: {{{model}, gates: [{{{gate}}}]}}")
+    policy = load(path, "cml.yaml", required=True)
+    judge.check_limits(demanded(policy, "", "cml.yaml", beside=True).limits, policy.model)
+
+
 @pytest.mark.parametrize(
     ("decision", "status", "words"),
     [

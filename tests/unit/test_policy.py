@@ -337,6 +337,16 @@ FAULTS = {
         "model.gates[0].max is .nan.",
         "Allowed: a number.",
     ),
+    "a percentage of an accuracy": (
+        "model: {gates: [{measure: accuracy, min: 95%}]}",
+        "model.gates[0].min is '95%'.",
+        "Allowed: a number, 0.95 for 95%.",
+    ),
+    "a percentage of an error": (
+        "model: {gates: [{measure: mape, max: 5 %}]}",
+        "model.gates[0].max is '5 %'.",
+        "Allowed: a number, 0.05 for 5 %.",
+    ),
     "a drop of an error": (
         "model: {gates: [{measure: mae, max-drop: 5%}]}",
         "model.gates[0].max-drop allows mae to fall, and it is better when lower.",
@@ -356,6 +366,11 @@ FAULTS = {
         "metrics: [{metric: f1, test: wilcoxon}]",
         "metrics[0].test needs the values of the folds.",
         "Add folds.",
+    ),
+    "a label among what the model is given": (
+        "model: {data: a.csv, task: regression, label: y, features: [x, y]}",
+        "model.features[1] is the label, which the model may not see.",
+        "Remove it.",
     ),
     "a loader that is no function": (
         "model: {loader: load.py}",
