@@ -35,6 +35,7 @@ _PASSING = re.compile(
     r"|early EOF|[Rr]ecv failure|[Ss]end failure|hung up|[Ee]mpty reply|[Oo]peration timed out"
     r"|unexpected disconnect"
     r"|cannot lock ref|shallow file has changed|[Cc]ould not resolve host"
+    r"|[Cc]ould(?:n't| not) connect to server"
 )
 
 
@@ -233,7 +234,10 @@ _FAULTS: tuple[tuple[str, type[CmlActionError], str, str], ...] = (
     ),
     (r"returned error: (5\d\d|429)", OutsideError, "the server answered {} several times", _AGAIN),
     (
-        r"resolve host|onnection (?:refused|timed out|reset)|hung up|early EOF|mpty reply|failure",
+        (
+            r"resolve host|onnection (?:refused|timed out|reset)|connect to server|hung up|early EOF"
+            r"|mpty reply|failure"
+        ),
         OutsideError,
         "there is no connection, or it broke off",
         f"Check the network. {_AGAIN}",
@@ -254,7 +258,8 @@ def open_remote(workspace: Path, clone: Path, *, token: str, server_url: str) ->
     if not url:
         raise UsageError(
             f"The Git registry is the repository's remote `origin`, and `{workspace.name}` has none.",
-            "Is there an `actions/checkout` step before this one?",
+            "In a job: is there an `actions/checkout` step before this one? On a laptop: add it with"
+            " `git remote add origin …`.",
         )
     if not urlsplit(url).scheme and ":" not in url:
         url = str((workspace / url).resolve())  # a folder, as the workspace sees it

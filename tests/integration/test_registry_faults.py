@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from cml_action.errors import CmlActionError, OutsideError
 from cml_action.registry.protocol import MovedError, RefusedError, Registry
 from tests.integration.test_registry import evidence
+from tests.services.githttp import git
 from tests.services.proxy import Fault, Proxy, running_proxy
 from tests.services.race import take
 from tests.services.registries import GitWorld, MlflowWorld, World
@@ -98,6 +100,14 @@ def test_a_server_that_does_not_exist_is_named(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     fail(proxy, Fault(reset=True))
     assert "connection" in complaint(world)
+
+
+def test_a_server_that_does_not_listen_is_asked_again_and_named(git_world: GitWorld) -> None:
+    git_world.url = "http://127.0.0.1:9"
+    git(["remote", "set-url", "origin", "http://127.0.0.1:9/team/x.git"], git_world.workspace)
+    began = time.monotonic()
+    assert "there is no connection, or it broke off" in complaint(git_world)
+    assert time.monotonic() - began > 1
 
 
 def test_who_may_only_read_is_told_what_is_missing_and_nothing_moves(door: tuple[World, Proxy]) -> None:
