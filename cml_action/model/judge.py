@@ -95,12 +95,12 @@ def _no_measure(limit: Limit, names: Sequence[str]) -> UsageError:
     )
 
 
-def _not_held(limit: Limit, found: Found, why: str, **shown: Any) -> Check:
+def _not_held(limit: Limit, found: Found, why: str, *, status: Status = "skip", **shown: Any) -> Check:
     """Return the check of a limit that cannot be held: an error where that is production's fault."""
     broken = limit.beside and any(check.id.startswith("model/production/") for check in found.checks)
     return _made(
         limit,
-        "error" if broken else "skip",
+        "error" if broken else status,
         f"{_name(limit)} was not compared with production's." if broken else why,
         **shown,
     )
@@ -191,7 +191,10 @@ def _metric(limit: Limit, metric: Metric, found: Found) -> Check:
     value, before = metric.value, metric.production
     unit: Unit = "share" if metric.share else "number"
     if limit.beside and before is None:
-        return _not_held(limit, found, "Production has no such metric.", value=value, unit=unit)
+        why = (
+            f"{_name(limit)} was not compared: production has no such metric. Let `evaluate` give it to both."
+        )
+        return _not_held(limit, found, why, status="warn", value=value, unit=unit)
     edge = _edge(limit, before)
     # Said so that NaN, which compares with nothing, is beyond any limit.
     beyond = not (value >= edge if limit.key in {"min", "max-drop"} else value <= edge)
@@ -270,8 +273,15 @@ def _made(asked: Limit, status: Status, message: str, **shown: Any) -> Check:
         message=message,
         path=asked.path,
         line=asked.line,
-        **{"limit": _asked(asked), **shown},
+        **{"limit": _asked(asked), "unit": _unit(asked), **shown},
     )
+
+
+def _unit(limit: Limit) -> Unit | None:
+    """Return the unit of a limit as it was asked for; a metric's own is known once it was measured."""
+    if limit.gate.measure == "size" and limit.key == "max":
+        return "bytes"
+    return "ratio" if limit.key == "max-ratio" else "seconds" if limit.demand else None
 
 
 def _asked(limit: Limit) -> Json:

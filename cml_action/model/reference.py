@@ -110,6 +110,6 @@ def _inert(text: str) -> str:
 def _refused(origin: str, found: str) -> UsageError:
     return UsageError(
         f"The model that {origin} names is {found}, which is neither a path below the project nor a version.",
-        "Give a path such as `models/net.pt` (no `..`, no drive, no special characters), or a version such as"
-        " `team/project/net:v3`.",
+        "Give a path from the project's folder on, such as `models/net.pt` (no `..`, no drive, no special"
+        " characters), or a version such as `team/project/net:v3`.",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -15,6 +15,7 @@ from cml_action.model.latency import Demand, Interval, Plan, Timings
 from cml_action.model.process import Loaded, Memory
 from cml_action.model.quality import Difference, Metric
 from cml_action.policy import load
+from cml_action.quantity import quantity
 from cml_action.report import Check, Table
 
 if TYPE_CHECKING:
@@ -101,6 +102,25 @@ def test_without_production_what_compares_is_skipped() -> None:
     assert one.limit == 0.01
     relative = check("[{measure: accuracy, max-drop: 2.5%}]", found(accuracy(0.9), beside=False))
     assert relative.limit == "2.5%"
+
+
+def test_what_production_does_not_have_is_not_passed_in_silence() -> None:
+    one = check("[{measure: score, max-drop: 0.01}]", found(Metric(name="score", value=0.9)))
+    assert (one.status, one.value) == ("warn", 0.9)
+    assert "score was not compared: production has no such metric." in one.message
+
+
+@pytest.mark.parametrize(
+    ("gate", "limit"),
+    [
+        ("measure: size, max: 1 MB", "1\u202fMB"),
+        ("measure: latency-p95, max: 100 ms", "100\u202fms"),
+        ("measure: latency-p50, max-ratio: 3", "×\u202f3"),
+    ],
+)
+def test_a_limit_that_nothing_was_held_against_reads_as_it_was_asked_for(gate: str, limit: str) -> None:
+    one = check(f"[{{{gate}}}]", Found())
+    assert quantity(cast("float", one.limit), one.unit or "number") == limit
 
 
 def test_a_candidate_that_does_not_load_says_nothing_about_production() -> None:
