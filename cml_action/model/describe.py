@@ -99,7 +99,7 @@ def _metric_rows(found: Found, limits: Sequence[Limit]) -> list[_Row]:
     rows: list[_Row] = []
     for metric in found.metrics:
         unit: Unit = "share" if metric.share else "number"
-        name = f" ({metric.rows:,} rows)" if metric.rows else ""
+        name = f" ({counted(metric.rows, 'row')})" if metric.rows else ""
         rows.append(
             (
                 (Code(metric.name), name),

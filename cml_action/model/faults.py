@@ -62,7 +62,10 @@ _SETUP = {
     ),
     "loader-missing": (
         "The loader `{loader}` was not found: {said}.",
-        "Correct `model-loader`; modules are looked for in the project's folder and in what is installed.",
+        (
+            "Correct `loader` under `model` in cml.yaml, or the input `model-loader`; modules are looked for"
+            " in the project's folder and in what is installed."
+        ),
     ),
     "loader-needed": (
         "The model `{path}` holds weights and no program: {said}.",
@@ -172,7 +175,10 @@ _MODEL = {
     ),
     "bad-shape": (
         "The model `{path}` does not take this input: {said}.",
-        "Correct `input` under `model` in cml.yaml.",
+        (
+            "Correct `input` under `model` in cml.yaml. If it is about a column of `data`, list those that"
+            " the model takes in `features`."
+        ),
     ),
 }
 

@@ -9,7 +9,7 @@ from cml_action.model import quality
 from cml_action.model.faults import quoted
 from cml_action.model.latency import QUANTILES
 from cml_action.policy.units import Share
-from cml_action.quantity import quantity
+from cml_action.quantity import counted, quantity
 from cml_action.report import Check
 
 if TYPE_CHECKING:
@@ -220,9 +220,10 @@ def _metric_message(limit: Limit, metric: Metric, edge: float, status: Status, u
     found += f", production has {quantity(metric.production, unit)}"
     if metric.difference is None:
         return f"{found}."
+    rows = counted(metric.rows or 0, "row")
     if status == "warn":
-        return f"{found}. On {metric.rows:,} rows that may be chance: more rows would tell."
-    return f"{found}; on {metric.rows:,} rows that is more than chance. Look at which rows it gets wrong."
+        return f"{found}. On {rows} that may be chance: more rows would tell."
+    return f"{found}; on {rows} that is more than chance. Look at which rows it gets wrong."
 
 
 def _metric_details(metric: Metric) -> dict[str, Json]:

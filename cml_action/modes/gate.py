@@ -56,6 +56,7 @@ def run(job: Job) -> Report:
         paths["production"] = before.path
     wishes = demanded(job.policy, job.inputs.gates, job.inputs.config, beside=before is not None)
     judge.check_limits(wishes.limits, policy)
+    tests = _tests(job, policy)
     data = _data(job, policy)
     allowed = dvc.cache_directories(job.project) if dvc.is_repository(job.project) else ()
     digests = {side: digest(path, allowed=allowed) for side, path in paths.items()}
@@ -74,7 +75,7 @@ def run(job: Job) -> Report:
             policy=policy,
             data=data,
             name=candidate.name,
-            tests=policy.tests or "" if policy else "",
+            tests=tests,
             theirs=theirs,
             time_limits=limits(policy),
         ),
@@ -181,7 +182,7 @@ def _path(job: Job, wanted: Reference) -> Path:
     if not path.exists():
         raise UsageError(
             f"There is no model `{wanted.text}` ({wanted.origin}) in the project.",
-            "Name a file or folder that is there, or that DVC tracks.",
+            "Name a file or folder that is there, or that DVC tracks, or a version as `collection:version`.",
         )
     return path
 
@@ -205,6 +206,22 @@ def _baseline(job: Job, candidate: _Model) -> _Model | None:
 
 def _spec(job: Job, policy: ModelPolicy | None, path: Path) -> ModelSpec:
     return from_policy(policy, path, job.project, loader=job.inputs.model_loader)
+
+
+def _tests(job: Job, policy: ModelPolicy | None) -> str:
+    """Return the user's own tests, as `cml.yaml` names them; empty where it does not.
+
+    :raises UsageError: they are not there.
+    """
+    named = (policy.tests if policy else None) or ""
+    if named and not (job.project / named.partition("::")[0]).exists():
+        raise UsageError(
+            f"There are no tests in `{named}` (`tests` under `model`): it is not there.",
+            f"Correct the path in {job.inputs.config}.",
+            path=job.inputs.config,
+            line=job.policy.line_of("model", "tests") if job.policy else None,
+        )
+    return named
 
 
 def _data(job: Job, policy: ModelPolicy | None) -> Labelled | None:

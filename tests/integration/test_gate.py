@@ -286,6 +286,31 @@ def test_no_model_at_all_says_what_to_do(tmp_path: Path) -> None:
     assert "There is no model to gate" in step.log
 
 
+def test_tests_that_are_not_there_are_named_before_anything_runs(tmp_path: Path) -> None:
+    folder = tmp_path / "workspace"
+    write(folder, {"net.txt": "1", "cml.yaml": "model:\n  path: net.txt\n  tests: tests/nowhere\n"})
+    step = gate(folder)
+    assert step.code == 2
+    assert "There are no tests in `tests/nowhere` (`tests` under `model`)" in step.log
+    assert "Loading" not in step.log
+
+
+def test_a_column_of_text_that_the_model_does_not_take_is_told_where_to_leave_out(tmp_path: Path) -> None:
+    folder = tmp_path / "workspace"
+    policy = (
+        "model:\n  path: net.txt\n  loader: dark:load\n  input: {shape: [1, 2], dtype: float32}\n"
+        "  data: test.csv\n  task: classification\n  label: digit\n"
+    )
+    rows = "name,left,right,digit\nann,1,2,0\nbob,2,3,0\n"
+    write(folder, {"net.txt": "1", "cml.yaml": policy, "dark.py": DARK, "test.csv": rows})
+    step = gate(folder)
+    assert step.code == 1
+    assert "holds no numbers" in step.report
+    assert "list those that the model takes in `features`" in step.report
+    write(folder, {"cml.yaml": f"{policy}  features: [left, right]\n"})
+    assert gate(folder).code == 0
+
+
 MAKE = """
 import torch
 

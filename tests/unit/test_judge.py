@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -84,6 +85,12 @@ def test_a_drop_beyond_its_limit_fails_where_it_is_more_than_chance_and_else_war
     assert doubtful.status == "warn"
     assert "may be chance" in doubtful.message
     assert check(DROP, found(accuracy(0.945, 0.95, worse=True))).status == "pass"
+
+
+def test_one_row_is_one_row() -> None:
+    few = accuracy(0.5, 0.9)
+    one = check(DROP, found(replace(few, rows=1)))
+    assert "On 1 row that may be chance" in one.message
 
 
 def test_a_metric_that_comes_as_a_number_alone_is_held_against_its_limit_as_it_is() -> None:
