@@ -251,13 +251,24 @@ def parse(given: Mapping[str, Any]) -> Inputs:
     for name in given:
         if name not in FIELDS:
             raise UsageError(f"There is no input `{name}`.{suggestion(name, FIELDS)}", _allowed(FIELDS))
-    asked = {name: value for name, value in given.items() if value not in ("", None, ())}
+    trimmed = {name: _trimmed(name, value) for name, value in given.items()}
+    asked = {name: value for name, value in trimmed.items() if value not in ("", None, ())}
     if not _split(asked.get("mode", "")):
         raise UsageError("The input `mode` is missing.", _allowed(MODES, "Name one or several of"))
     try:
         return Inputs.model_validate(asked)
     except ValidationError as error:
         raise _explain(error) from None
+
+
+def _trimmed(name: str, value: Any) -> Any:
+    """Return a text as it was meant: what is typed into a form, or a block of YAML, ends as it likes.
+
+    YAML counts the spaces before its first line, and a column's name may begin with one.
+    """
+    if not isinstance(value, str) or name == "label":
+        return value
+    return value.rstrip() if name == "gates" else value.strip()
 
 
 def _allowed(names: Iterable[str], lead: str = "Known are") -> str:

@@ -11,9 +11,10 @@ from cml_action.promotion import describe, lock, notify
 from cml_action.promotion.after import follow_up
 from cml_action.promotion.evidence import judge
 from cml_action.promotion.record import next_move
-from cml_action.promotion.target import open_target
+from cml_action.promotion.target import names_same, open_target
 from cml_action.registry.fetch import fetch
 from cml_action.registry.history import line
+from cml_action.registry.protocol import NotThereError
 from cml_action.report import Check, Code, Report, Text
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def run(job: Job) -> Report:
     name = _asked(job, target, stage) or _previous(target, stage)
     if stage.holder and stage.holder.name == name:
         return _again(job, target, stage)
-    version = registry.find(target.collection, name)
+    version = _version(target, name)
     digest = _check_files(job, target, stage, version)
     checks = judge(job, registry, version, required=True).checks if job.inputs.evidence else ()
     report = Report(checks=(*checks, *_doubts(stage)))
@@ -91,7 +92,12 @@ def _asked(job: Job, target: Target, stage: Stage) -> str:
     if not asked:
         return ""
     held = list(dict.fromkeys(each.version for each in stage.moves if each.version))
-    wanted = asked.rpartition(":")[2]
+    own, _, wanted = asked.rpartition(":")
+    if own and not names_same(own, target.collection):
+        raise UsageError(
+            f"`{asked}` (input `to`) is a version of `{own}`, and the stage is one of `{target.collection}`.",
+            "Name a version of that collection, or set the input `collection`.",
+        )
     for name in (wanted, f"v{wanted}", wanted.removeprefix("v")):
         if name in held:
             return name
@@ -101,6 +107,16 @@ def _asked(job: Job, target: Target, stage: Stage) -> str:
         f"{suggestion(wanted, held)}",
         f"These did: {names}. `mode: promote` brings a version there for the first time.",
     )
+
+
+def _version(target: Target, name: str) -> Version:
+    try:
+        return target.registry.find(target.collection, name)
+    except NotThereError as error:
+        raise NotThereError(
+            f"`{name}` held `{target.alias}` before, and cannot take it again. {error.what}",
+            f"{error.fix} Or name another version in the input `to`.",
+        ) from None
 
 
 def _previous(target: Target, stage: Stage) -> str:

@@ -91,7 +91,7 @@ def stage_of(job: Job, own: str = "", origin: str = "") -> Target:
             "Set the input `collection`, `registry.collection` in cml.yaml, or name the model as"
             " `collection:version`.",
         )
-    if own and not f"/{collection}".endswith(f"/{own}") and not f"/{own}".endswith(f"/{collection}"):
+    if own and not names_same(own, collection):
         raise UsageError(
             f"{_capital(origin)} names a model of `{own}`, and promotion happens in `{collection}`.",
             "Name a version of that collection, or set the input `collection`.",
@@ -109,6 +109,11 @@ def stage_of(job: Job, own: str = "", origin: str = "") -> Target:
         alias=job.inputs.alias,
         stages=stages,
     )
+
+
+def names_same(name: str, other: str) -> bool:
+    """Whether two names are of one collection, the longer one with what W&B puts before it."""
+    return f"/{name}".endswith(f"/{other}") or f"/{other}".endswith(f"/{name}")
 
 
 def surroundings(job: Job) -> Surroundings:
@@ -143,7 +148,7 @@ def _parts(job: Job, named: str, origin: str) -> tuple[tuple[str, str], str]:
     said = read_automation(payload) if isinstance(payload, dict) and not job.inputs.model else None
     if said and said.reference == named:  # the version that was meant, and not who holds its alias by now
         return (said.collection, said.pinned), origin
-    match = _REFERENCE.fullmatch(named.strip())  # a form's text, or a block of YAML, ends as it likes
+    match = _REFERENCE.fullmatch(named)
     if not match:
         raise UsageError(
             f"{_capital(origin)} names the model `{named}`, which is no version in a registry.",

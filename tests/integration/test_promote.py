@@ -284,6 +284,24 @@ def test_a_version_that_never_was_in_production_is_nowhere_to_go_back_to(promoti
     assert f"These did: `{first}`" in step.log
 
 
+def test_a_version_to_go_back_to_is_one_of_this_model_and_still_there(promotion: Promotion) -> None:
+    first, second = promotion.version("one"), promotion.version("two")
+    for name in (first, second):
+        promotion.step("promote", model=f"mnist:{name}")
+    other = promotion.step("rollback", to=f"other:{first}")
+    assert (other.code, promotion.holder()) == (2, second)
+    assert (
+        f"`other:{first}` (input `to`) is a version of `other`, and the stage is one of `mnist`" in other.log
+    )
+    typed = promotion.step("rollback", to=f"mnist:{first} \n", dry_run="true")
+    assert typed.code == 0
+    assert f"`mnist:{first}` would take `production`" in typed.report
+    promotion.world.delete(first)
+    gone = promotion.step("rollback")
+    assert (gone.code, promotion.holder()) == (2, second)
+    assert f"`{first}` held `production` before, and cannot take it again." in gone.log
+
+
 def test_a_stage_that_nobody_held_is_nothing_to_go_back_in(promotion: Promotion) -> None:
     promotion.version("one")
     step = promotion.step("rollback")

@@ -76,3 +76,9 @@ def test_the_container_gets_a_variable_an_input() -> None:
 def test_inputs_that_are_no_json_object_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match=VARIABLE):
         from_environment({VARIABLE: text})
+
+
+def test_what_a_form_or_a_block_of_yaml_adds_around_a_text_is_not_meant() -> None:
+    asked = parse({"mode": "gate", "model": " mnist:v1 \n", "to": "\n", "gates": "  - a\n  - b\n"})
+    assert (asked.model, asked.to, asked.gates) == ("mnist:v1", "", "  - a\n  - b")
+    assert parse({"mode": "stats", "label": " species"}).label == " species"
