@@ -186,6 +186,11 @@ def _policy(project: Path, workspace: Path, config: str) -> Policy | None:
     path = project / config
     required = config != FIELDS["config"].default
     if not required and not path.is_symlink() and not path.exists():
+        if path.with_suffix(".yml").exists():
+            raise UsageError(
+                "There is a file `cml.yml`, and the policy file is `cml.yaml`.",
+                "Rename it, or name it in the input `config`: what it demands would not be looked at.",
+            )
         return None
     if not path.resolve().is_relative_to(workspace):
         raise UsageError(

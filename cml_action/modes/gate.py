@@ -181,7 +181,8 @@ def _path(job: Job, wanted: Reference) -> Path:
         )
     if not path.exists():
         raise UsageError(
-            f"There is no model `{wanted.text}` ({wanted.origin}) in the project.",
+            f"There is no model `{wanted.text}` ({wanted.origin}) in"
+            f" {f'`{job.prefix}`' if job.prefix else 'the project'}.",
             "Name a file or folder that is there, or that DVC tracks, or a version as `collection:version`.",
         )
     return path
@@ -258,7 +259,22 @@ def _report(job: Job, candidate: _Model, before: _Model | None, found: Found, wi
         said = Text.of(
             Code(candidate.name), f" {verb} go to production{doubt}. It was compared with nothing."
         )
-    return Report(summary=(said, *_event(job))) + report + Report(facts={"gate": describe.facts(found)})
+    return (
+        Report(summary=(said, *_undemanded(job, wishes), *_event(job)))
+        + report
+        + Report(facts={"gate": describe.facts(found)})
+    )
+
+
+def _undemanded(job: Job, wishes: Demanded) -> tuple[Text, ...]:
+    """Say that the verdict stands for little, where nobody said what the model must reach."""
+    model = job.policy.model if job.policy else None
+    if wishes.extra or (model and (model.gates or model.tests or model.behaviour)):
+        return ()
+    place = Code(f"{job.prefix}{job.inputs.config}")
+    return (
+        Text.of("Nothing was demanded of it: ", place, " and the input ", Code("gates"), " name no gate."),
+    )
 
 
 def _event(job: Job) -> tuple[Text, ...]:

@@ -308,7 +308,11 @@ def test_a_column_of_text_that_the_model_does_not_take_is_told_where_to_leave_ou
     assert "holds no numbers" in step.report
     assert "list those that the model takes in `features`" in step.report
     write(folder, {"cml.yaml": f"{policy}  features: [left, right]\n"})
-    assert gate(folder).code == 0
+    step = gate(folder)
+    assert step.code == 0
+    assert "Nothing was demanded of it: `cml.yaml` and the input `gates` name no gate." in step.report
+    step = gate(folder, gates="[{measure: size, max: 1 kB}]")
+    assert "Nothing was demanded" not in step.report
 
 
 MAKE = """

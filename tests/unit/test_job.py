@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from typer.testing import CliRunner
 
 from cml_action.cli import app
+from cml_action.errors import UsageError
 from cml_action.inputs import parse
 from cml_action.job import Job, open_job
 from cml_action.log import Log
@@ -14,8 +16,6 @@ from tests.services.projects import Project, write
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 def repository(path: Path) -> Project:
@@ -51,6 +51,16 @@ def test_a_checkout_with_a_path_has_its_root_there_and_a_commit_before(
     assert job.prefix == "sub/"
     assert job.base is not None
     assert (job.base.commit, job.revision) == (first, project.head)
+
+
+def test_a_policy_under_another_ending_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = tmp_path / "workspace"
+    repository(workspace)
+    write(workspace, {"cml.yml": "model: {gates: [{measure: size, max: 1 MB}]}\n"})
+    with pytest.raises(UsageError, match=r"There is a file `cml\.yml`, and the policy file is `cml\.yaml`"):
+        opened(workspace, monkeypatch, ".")
 
 
 def test_a_submodule_belongs_to_the_repository_around_it(
