@@ -84,7 +84,7 @@ def _again(job: Job, target: Target, version: Version, stage: Stage) -> Report:
 
 def _reason(judged: Judged) -> str:
     found = judged.evidence
-    if found is None:
+    if found is None or found.digest != judged.digest:  # with `require-gate: false`
         return "Promoted without a gate's verdict"
     return f"The gate said {found.verdict}" + (f" ({found.run_url})" if found.run_url else "")
 

@@ -159,6 +159,7 @@ def _verdict(version: Version, found: Evidence) -> Check:
 
 def _same_files(version: Version, found: Evidence, digest: str) -> Check:
     same = found.digest == digest
+    other = "" if found.reference == version.reference else f", or it was another version ({found.reference})"
     return Check(
         id="promote/digest",
         status="pass" if same else "fail",
@@ -168,7 +169,7 @@ def _same_files(version: Version, found: Evidence, digest: str) -> Check:
         message=""
         if same
         else f"The verdict is about a model with another digest than `{version.reference}` has: its files"
-        f" were changed, or it was another version ({found.reference}). {_AGAIN} again.",
+        f" were changed{other}. {_AGAIN} again.",
     )
 
 

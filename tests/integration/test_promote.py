@@ -142,8 +142,13 @@ def test_a_verdict_about_other_files_is_no_verdict(promotion: Promotion) -> None
     step = promotion.step("promote", model=f"mnist:{version}", evidence="verdict.json")
     assert step.code == 1
     assert "is about a model with another digest" in step.log
+    waived = promotion.step(
+        "promote", model=f"mnist:{version}", evidence="verdict.json", require_gate="false", dry_run="true"
+    )
+    assert waived.result["move"]["why"] == "Promoted without a gate's verdict"
     path.write_text(promotion.gate(version).to_json())
-    assert promotion.step("promote", model=f"mnist:{version}", evidence="verdict.json").code == 0
+    step = promotion.step("promote", model=f"mnist:{version}", evidence="verdict.json")
+    assert (step.code, promotion.stage().moves[-1].why[:18]) == (0, "The gate said pass")
 
 
 def test_a_version_that_never_raced_production_is_gated_again_once_production_is_held(
