@@ -126,6 +126,24 @@ def test_a_version_is_promoted_and_rolled_back_and_gto_shows_the_same(
     assert second not in shown.stdout
 
 
+def test_a_version_whose_tag_is_pushed_is_gated_and_takes_the_stage(
+    promotion: Promotion, start: Start
+) -> None:
+    world = promotion.world
+    promotion.policy(f"{GATED}registry:\n  collection: mnist\n")
+    write(world.workspace, {"summing.py": SUMMING, "requirements.txt": "# none\n"})
+    first, second, worse = (world.add({"model.bin": text}) for text in ("1", "1.5", "0.1"))
+    for version, before in ((first, ""), (second, first), (worse, second)):
+        promotion.environ = {**promotion.environ, "GITHUB_REF": f"refs/tags/mnist@{version}"}
+        run = start(promotion, "tagged.yml", "push", {"ref": f"refs/tags/mnist@{version}"})
+        passed = version != worse
+        assert run.exit_code == (0 if passed else 1), run.errors or run.log
+        assert promotion.holder() == (version if passed else second)
+        if passed:
+            assert run.outputs["promote"]["previous"] == before
+    assert f"`mnist:{worse}` must not replace `mnist:{second}`" in run.summary
+
+
 def test_merging_the_pull_request_that_the_gate_opened_promotes(
     promotion: Promotion, fresh: Fresh, start: Start
 ) -> None:
