@@ -73,7 +73,7 @@ def with_version(text: str, collection: str, stage: str, version: str) -> str:
     if not times or parse(changed) != wanted:
         raise UsageError(
             f"`{FILE}` is written in a way in which its line could not be changed.",
-            f"Write the collection and the stage on lines of their own:\n{key}:\n{line}",
+            f"Write `{key}:` on a line of its own, and the line `{line.rstrip()}` below it.",
             path=FILE,
         )
     return changed

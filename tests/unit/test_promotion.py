@@ -115,8 +115,11 @@ def test_a_lock_file_of_another_shape_is_named(text: str) -> None:
 
 
 def test_a_line_that_cannot_be_changed_is_named() -> None:
-    with pytest.raises(UsageError, match="could not be changed"):
+    with pytest.raises(UsageError, match="could not be changed") as caught:
         lock.with_version("mnist: {production: v1}\n", "mnist", "production", "v2")
+    assert caught.value.fix == (
+        "Write `mnist:` on a line of its own, and the line `  production: v2` below it."
+    )
 
 
 @pytest.mark.parametrize(
