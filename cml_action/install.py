@@ -85,7 +85,7 @@ def families_for(given: Mapping[str, object], start: Path) -> tuple[str, ...]:
     :param start: where `working-directory` starts.
     """
     modes = [part.strip() for part in re.split(r"[,\n]", str(given.get("mode", "")))]
-    project = start / str(given.get("working-directory") or ".")
+    project = start / str(given.get("working-directory") or ".").strip()
     more = _of_registry(given, project) if REGISTRY_MODES.intersection(modes) else set()
     return families_of(modes, project, _schemes(given), more)
 
@@ -111,7 +111,8 @@ def _schemes(given: Mapping[str, object]) -> set[str]:
 
 def _of_registry(given: Mapping[str, object], project: Path) -> set[str]:
     """Return the families of the registry that is asked; versions in Git may have their files in DVC."""
-    named = str(given.get("registry") or _registry(project / str(given.get("config") or "cml.yaml")))
+    named = str(given.get("registry") or "").strip()
+    named = named or _registry(project / (str(given.get("config") or "").strip() or "cml.yaml"))
     if named in {"mlflow", "wandb"}:
         return {named}
     tracked = any((each / ".dvc").is_dir() for each in (project, *project.parents))
@@ -124,7 +125,8 @@ def _registry(policy: Path) -> str:
         text = policy.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return ""
-    section = re.search(r"(?m)^registry:[ \t]*(.*(?:\n(?:[ \t#].*)?)*)", text)
+    text = re.sub(r"(?m)(^|[ \t])#.*", "", text)
+    section = re.search(r"(?m)^registry:[ \t]*(.*(?:\n(?:[ \t].*)?)*)", text)
     found = re.search(r"\bbackend:[ \t]*[\"']?(git|mlflow|wandb)\b", section[1]) if section else None
     return found[1] if found else ""
 

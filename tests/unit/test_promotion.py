@@ -130,6 +130,12 @@ def test_a_line_that_cannot_be_changed_is_named() -> None:
         ('{"mode": "rollback"}', "registry:\n  backend: wandb\n", ("base", "wandb")),
         ('{"mode": "rollback"}', "registry: {backend: mlflow, collection: mnist}\n", ("base", "mlflow")),
         ('{"mode": "promote"}', "model:\n  path: a\nother:\n  backend: wandb\n", ("base", "git")),
+        (
+            '{"mode": "promote"}',
+            "registry:\n# backend: wandb\n\n  backend: mlflow # git\n",
+            ("base", "mlflow"),
+        ),
+        ('{"mode": "promote", "registry": "mlflow "}', "", ("base", "mlflow")),
     ],
 )
 def test_a_promotion_installs_the_client_of_its_registry_alone(
