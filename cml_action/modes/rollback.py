@@ -11,7 +11,7 @@ from cml_action.promotion import describe, lock, notify
 from cml_action.promotion.after import follow_up
 from cml_action.promotion.evidence import judge
 from cml_action.promotion.record import next_move
-from cml_action.promotion.target import names_same, open_target
+from cml_action.promotion.target import names_same, open_target, split
 from cml_action.registry.fetch import fetch
 from cml_action.registry.history import line
 from cml_action.registry.protocol import NotThereError
@@ -92,7 +92,7 @@ def _asked(job: Job, target: Target, stage: Stage) -> str:
     if not asked:
         return ""
     held = list(dict.fromkeys(each.version for each in stage.moves if each.version))
-    own, _, wanted = asked.rpartition(":")
+    own, wanted = split(asked) or ("", asked)
     if own and not names_same(own, target.collection):
         raise UsageError(
             f"`{asked}` (input `to`) is a version of `{own}`, and the stage is one of `{target.collection}`.",

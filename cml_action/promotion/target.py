@@ -148,13 +148,19 @@ def _parts(job: Job, named: str, origin: str) -> tuple[tuple[str, str], str]:
     said = read_automation(payload) if isinstance(payload, dict) and not job.inputs.model else None
     if said and said.reference == named:  # the version that was meant, and not who holds its alias by now
         return (said.collection, said.pinned), origin
-    match = _REFERENCE.fullmatch(named)
-    if not match:
+    parts = split(named)
+    if not parts:
         raise UsageError(
             f"{_capital(origin)} names the model `{named}`, which is no version in a registry.",
             "Name it as `collection:version` or `collection:alias`.",
         )
-    return (match["collection"] or "", match["wanted"]), origin
+    return parts, origin
+
+
+def split(named: str) -> tuple[str, str] | None:
+    """Return the collection (or nothing) and the version of a reference; None where it is none."""
+    match = _REFERENCE.fullmatch(named)
+    return (match["collection"] or "", match["wanted"]) if match else None
 
 
 def _unnamed(job: Job, target: Target) -> Wanted | None:

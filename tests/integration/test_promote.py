@@ -301,6 +301,8 @@ def test_a_version_to_go_back_to_is_one_of_this_model_and_still_there(promotion:
     typed = promotion.step("rollback", to=f"mnist:{first} \n", dry_run="true")
     assert typed.code == 0
     assert f"`mnist:{first}` would take `production`" in typed.report
+    as_gto_does = promotion.step("rollback", to=f"mnist@{first}", dry_run="true")
+    assert as_gto_does.code == 0
     promotion.world.delete(first)
     gone = promotion.step("rollback")
     assert (gone.code, promotion.holder()) == (2, second)
