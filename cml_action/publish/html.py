@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import itertools
+import re
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -38,6 +40,8 @@ table { border-collapse: collapse; font-size: .9rem; margin: .75rem 0 }
 th, td { border-bottom: 1px solid var(--line); padding: .35rem .75rem; text-align: left; vertical-align: top }
 th { color: var(--soft); font-weight: 600 }
 .right { font-variant-numeric: tabular-nums; text-align: right; white-space: nowrap }
+.right:has(span) { white-space: normal }
+.right span { white-space: nowrap }
 figure { margin: 1rem 0 }
 figcaption { font-weight: 600; margin-bottom: .25rem }
 img { height: auto; max-width: 100% }
@@ -176,10 +180,16 @@ def _table(table: Table) -> str:
         )
         return f"<tr>{''.join(written)}</tr>"
 
+    def cell(at: int, content: Inline | tuple[Inline, ...]) -> str:
+        if at not in table.right or not isinstance(content, tuple):
+            return _cell(content)
+        # A number and its interval may stand below each other, and neither breaks.
+        return "".join(re.sub(r"(?s)^( ?)(.*)", r"\1<span>\2</span>", inline(each)) for each in content)
+
     head = row("th", map(escape, table.columns))
 
     def grid(rows: Iterable[tuple[Inline | tuple[Inline, ...], ...]]) -> str:
-        body = "\n".join(row("td", map(_cell, cells)) for cells in rows)
+        body = "\n".join(row("td", itertools.starmap(cell, enumerate(cells))) for cells in rows)
         return f'<div class="scroll"><table><thead>{head}</thead><tbody>\n{body}\n</tbody></table></div>'
 
     rest = table.rows[OPEN_ROWS:]

@@ -130,3 +130,11 @@ def test_a_picture_that_a_user_put_in_as_html_is_shown_and_other_html_is_text() 
 
     assert ("img", {"alt": "loss", "src": "data:image/png;base64,AAAA"}) in found
     assert not [attributes for _, attributes in found if "onclick" in attributes or "onerror" in attributes]
+
+
+def test_a_number_and_its_interval_may_stand_below_each_other_and_neither_breaks() -> None:
+    rows = ((Code("accuracy"), (Quantity(0.871, "share"), " (84.2 to 89.6)"), Quantity(1, "count")),)
+    table = Table(columns=("measure", "candidate", "limit"), rows=rows, right=frozenset({1, 2}))
+    page = html.render(Report(sections=(Section(title=Text.of("Measured"), blocks=(table,)),)), FRAME)
+    assert '<td class="right"><span>87.1\u202f%</span> <span>(84.2 to 89.6)</span></td>' in page
+    assert '<td class="right">1</td>' in page
