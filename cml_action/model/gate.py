@@ -95,7 +95,6 @@ def run(asked: Asked, log: Log) -> Found:
     """Load, measure and judge. A model's fault is a check; what could not be found out after it is skipped.
 
     :raises ModelSetupFault: something that the model needs is missing, or was asked for wrongly.
-    :raises UsageError: a gate names a metric that nobody measures.
     """
     found = Found()
     with contextlib.ExitStack() as stack:

@@ -61,10 +61,7 @@ def check_limits(limits: Sequence[Limit], policy: ModelPolicy | None) -> None:
 
 
 def checks(limits: Sequence[Limit], found: Found) -> list[Check]:
-    """Return one check for each limit.
-
-    :raises UsageError: a limit is on a metric that nobody measured, though all of it ran.
-    """
+    """Return one check for each limit; one on a metric that `evaluate` does not return is an error."""
     return [_check(limit, found) for limit in limits]
 
 
@@ -78,11 +75,15 @@ def _check(limit: Limit, found: Found) -> Check:
     if limit.demand is not None:
         return _latency(limit, limit.demand, found)
     metric = next((each for each in found.metrics if each.name == limit.gate.measure), None)
-    if metric is not None:
-        return _metric(limit, metric, found)
+    return _metric(limit, metric, found) if metric is not None else _unknown(limit, found)
+
+
+def _unknown(limit: Limit, found: Found) -> Check:
+    """Return the check of a limit without a number: the model did not come so far, or nobody measures it."""
     if found.timings is None or any(check.id == "model/runs" for check in found.checks):
         return _made(limit, "skip", _not_so_far(limit))
-    raise _no_measure(limit, (*_MEASURED, *(each.name for each in found.metrics)))
+    unknown = _no_measure(limit, (*_MEASURED, *(each.name for each in found.metrics)))
+    return _made(limit, "error", f"{unknown.what} {unknown.fix}")
 
 
 def _no_measure(limit: Limit, names: Sequence[str]) -> UsageError:

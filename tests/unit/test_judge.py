@@ -165,9 +165,13 @@ def test_a_gate_may_only_warn() -> None:
     assert one.status == "warn"
 
 
-def test_a_measure_that_nobody_has_is_named_with_a_suggestion() -> None:
-    with pytest.raises(UsageError, match=r"There is no measure `acuracy`\. Did you mean `accuracy`\?"):
-        check("[{measure: acuracy, min: 0.9}]", found(accuracy(0.9)))
+def test_a_measure_that_nobody_has_is_named_with_a_suggestion_and_loses_no_other_check() -> None:
+    limits = demanded(
+        None, "[{measure: acuracy, min: 0.9}, {measure: accuracy, min: 0.5}]", "c", beside=False
+    )
+    unknown, known = judge.checks(limits.limits, found(accuracy(0.9)))
+    assert (unknown.status, known.status) == ("error", "pass")
+    assert "There is no measure `acuracy`. Did you mean `accuracy`?" in unknown.message
 
 
 CLASSES = "data: test.csv, task: classification, label: y"
