@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from cml_action.data.tables import find
 from cml_action.errors import UsageError, suggestion
 from cml_action.model.digest import digest
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -66,13 +67,30 @@ def read(policy: ModelPolicy, project: Path, *, allowed: Sequence[Path] = (), kn
     if missing or frame.empty:
         rows = f"{missing:,} rows of `{policy.data}` have" if missing else f"`{policy.data}` has no rows with"
         raise UsageError(f"{rows} no `{label}`.", "Evaluate on rows whose truth is known.", path=policy.data)
+    truth = _plain(frame[label])
+    if policy.task == "regression":
+        _refuse_no_numbers(truth, policy.data, label)
+    elif truth.dtype.kind == "f" and np.array_equal(truth, np.trunc(np.clip(truth, -(2**53), 2**53))):
+        truth = truth.astype(np.int64)  # so scores find their classes, and text its digits
     return Labelled(
         name=policy.data,
         hash=known or _hash(found),
         features={name: frame[name].to_numpy() for name in wanted},
-        truth=_plain(frame[label]),
+        truth=truth,
         slices={name: frame[name].to_numpy() for name in sliced},
     )
+
+
+def _refuse_no_numbers(truth: Array, data: str, label: str) -> None:
+    numbers = truth.dtype.kind in "biuf"
+    endless = int(np.isinf(truth.astype(np.float64)).sum()) if numbers else 0
+    if endless or not numbers:
+        has = f"is infinite in {endless:,} rows" if numbers else f"holds no numbers: `{truth[0]!s:.60}`"
+        raise UsageError(
+            f"`{label}` of `{data}` {has}, and `task` is regression.",
+            "Correct the rows, or `label` or `task` under `model` in cml.yaml.",
+            path=data,
+        )
 
 
 def _hash(found: DataSet) -> str:
@@ -109,4 +127,5 @@ def _frame(found: DataSet) -> pd.DataFrame:
                 path=found.shown(file),
             ) from None
     whole: pd.DataFrame = pd.concat(parts, ignore_index=True)
+    whole.columns = whole.columns.map(str)  # a number's name, as pandas writes a matrix to Parquet
     return whole

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import metrics
 
@@ -185,6 +186,34 @@ def test_a_labelled_table_is_read_without_its_truth(tmp_path: Path) -> None:
     assert found.truth.tolist() == ["Gentoo", "Adelie"]
     assert found.slices["island"].tolist() == ["Dream", "Biscoe"]
     assert found.hash.startswith("sha256:")
+
+
+def test_columns_that_are_named_by_numbers_are_found(tmp_path: Path) -> None:
+    pd.DataFrame([[1.5, 0], [2.5, 1]]).to_parquet(tmp_path / "test.parquet")
+    found = labelled.read(policy(data="test.parquet", label="1"), tmp_path)
+    assert (list(found.features), found.truth.tolist()) == (["0"], [0, 1])
+
+
+def test_scores_find_their_classes_where_labels_are_written_as_1_0(tmp_path: Path) -> None:
+    (tmp_path / "test.csv").write_text("mass,species\n1,1.0\n2,0.0\n3,2.0\n")
+    found = labelled.read(policy(), tmp_path)
+    scores = np.eye(3)[[1, 0, 0]]
+    assert (labels({"output": scores}, found.truth, "classification") == [1, 0, 0]).all()
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ("a\nb\n", "`species` of `test.csv` holds no numbers: `a`, and `task` is regression"),
+        ("1.5\ninf\n", "`species` of `test.csv` is infinite in 1 rows"),
+    ],
+)
+def test_a_label_that_is_no_number_is_named_where_the_task_is_regression(
+    tmp_path: Path, column: str, words: str
+) -> None:
+    (tmp_path / "test.csv").write_text(f"species\n{column}")
+    with pytest.raises(UsageError, match=words):
+        labelled.read(policy(task="regression"), tmp_path)
 
 
 @pytest.mark.parametrize(
