@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import pickle
+import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,8 @@ from cml_action.model.environment import for_model
 from cml_action.model.exchange import read_arrays, write_arrays
 from cml_action.model.faults import UnloadedError, ended_fault, fault, quoted
 from cml_action.model.spec import TensorSpec, from_policy, limits
-from cml_action.model.worker import arrays, clock, system
-from cml_action.model.worker.refusal import words
+from cml_action.model.worker import arrays, clock, load, system
+from cml_action.model.worker.refusal import Refusal, words
 from cml_action.model.worker.system import parsed_gpu
 from cml_action.policy import Policy
 
@@ -243,6 +244,14 @@ def test_outputs_have_names() -> None:
     (_, labels), (_, scores) = arrays.outputs([np.array(["b", "a"]), rows])
     assert labels.tolist() == ["b", "a"]
     assert scores.tolist() == [[0.25, 0.75], [0.5, 0.5]]
+
+
+def test_a_function_that_imports_jax_when_it_is_called_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load.Model("callable", None, lambda: "begun", "__call__", "numpy")
+    assert load.waited_for(model)() == "begun"
+    jax = SimpleNamespace(block_until_ready=lambda value: f"{value} and ended")
+    monkeypatch.setitem(sys.modules, "jax", jax)
+    assert load.waited_for(model)() == "begun and ended"
 
 
 def test_a_pickle_that_cannot_be_searched_to_its_end_is_refused(tmp_path: Path) -> None:

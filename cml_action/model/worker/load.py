@@ -142,17 +142,20 @@ def _wrapped(found: Any, asked: dict[str, Any]) -> Model:
         return _session(found)
     if callable(found) and not hasattr(found, "predict"):
         form = "torch" if torch is not None else "numpy"
-        return Model("callable", found, _waited_for(found), "__call__", form)
+        return Model("callable", found, found, "__call__", form)
     for method in ("predict", "transform"):
         if callable(getattr(found, method, None)):
             return _estimator(found, method)
     raise Refusal("no-callable", f"it is of type {type(found).__name__}")
 
 
-def _waited_for(call: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function whose calls last until their work is done: JAX's end before, on the CPU too."""
-    jax = sys.modules.get("jax")
-    if jax is None:
+def waited_for(model: Model) -> Callable[..., Any]:
+    """Return what is called, and lasts until its work is done: JAX's functions end before, on the CPU too.
+
+    To be asked for when the model is called, for its first call may be what imports JAX.
+    """
+    jax, call = sys.modules.get("jax"), model.call
+    if jax is None or model.kind not in ("callable", "sklearn"):
         return call
     return lambda *given, **named: jax.block_until_ready(call(*given, **named))
 

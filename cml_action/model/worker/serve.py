@@ -65,8 +65,9 @@ class Worker:
         if not asked["busy"]:
             return {"environment": system.environment(self._device)}
         given, named = self.inputs.call(1)
+        call = load.waited_for(self.model)
         with self._calling():
-            return {"environment": system.environment(self._device, lambda: self.model.call(*given, **named))}
+            return {"environment": system.environment(self._device, lambda: call(*given, **named))}
 
     def example(self, asked: dict[str, Any]) -> dict[str, Any]:
         arrays.write_all(asked["folder"], self.inputs.written(asked["batch"]))
@@ -113,7 +114,7 @@ class Worker:
 
     def _times(self, calls: int, batch: int) -> list[int]:
         given, named = self.inputs.call(batch)
-        return self._clock()(self.model.call, given, named, calls)
+        return self._clock()(load.waited_for(self.model), given, named, calls)
 
     def _clock(self) -> clock.Clock:
         torch = sys.modules.get("torch")
