@@ -43,6 +43,10 @@ _LARGE = 1e4
 #: A few flips are no reason to worry: half the predictions of random noise lie near a border.
 DEFAULT_FLIPS = Share(0.05)
 _TWO_DIMENSIONS = 2
+_ROWS_MEET = (
+    "Batch normalisation may be in training mode, quantization may scale by the whole batch, or `squeeze` may"
+    " drop a batch of one."
+)
 
 
 def checks(
@@ -136,9 +140,23 @@ def _batch(
     given = example(_ROWS)
     if any(each.ndim == 0 or len(each) != _ROWS for each in given.values()):
         return None, "The model's batch has a fixed size.", {}
-    said = apart(predict(given, None), predict(given, 1))
-    message = f"{said} Batch normalisation may be in training mode." if said else ""
-    return not said, message, {}
+    whole, singly = predict(given, None), predict(given, 1)
+    names = [name for name in whole if name in singly and _in_rows(whole[name], singly[name])]
+    if not names:
+        return None, "No output has a row for each row of the input.", {}
+    said = apart({name: whole[name] for name in names}, {name: singly[name] for name in names})
+    return not said, f"{said} {_ROWS_MEET}" if said else "", {}
+
+
+def _in_rows(whole: NDArray[Any], singly: NDArray[Any]) -> bool:
+    """Whether an output has a row for each row of the input: the state of an LSTM has its layers first.
+
+    :param singly: the same output of calls with one row each, joined along the first dimension.
+    """
+    if whole.shape == singly.shape:
+        return True
+    four_layers = whole.ndim == singly.ndim and len(singly) == _ROWS * _ROWS
+    return whole.ndim > 0 and len(whole) == _ROWS and not four_layers
 
 
 def _noise(

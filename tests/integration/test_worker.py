@@ -12,16 +12,48 @@ import pytest
 
 from cml_action.model import behaviour
 from cml_action.model.faults import ModelFault, ModelSetupFault
-from cml_action.model.spec import Limits, TensorSpec
+from cml_action.model.process import Worker
+from cml_action.model.spec import Limits, ModelSpec, TensorSpec
 from cml_action.model.worker import system
-from tests.services.models import loaded, make_models
+from tests.services.models import PATIENT, loaded, make_models, place
+from tests.services.user_python import user_python
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cml_action.model.process import Worker
-
 PIXELS = (TensorSpec(shape=(1, 64)),)
+#: Models whose inputs and outputs are more than one tensor.
+RICH = """
+import torch
+
+class Recurrent(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell = torch.nn.LSTM(4, 8, batch_first=True)
+        self.head = torch.nn.Linear(8, 3)
+
+    def forward(self, rows):
+        states, memory = self.cell(rows.unsqueeze(1))
+        return self.head(states[:, -1]), memory
+
+def recurrent(path):
+    return Recurrent(), torch.rand(2, 4)
+
+class Detector(torch.nn.Module):
+    def forward(self, pictures):
+        assert all(torch.is_tensor(each) for each in pictures)
+        return [{"boxes": each.flatten(1), "scores": each.mean((1, 2))} for each in pictures]
+
+def detector(path):
+    return Detector(), [torch.rand(3, 8, 8), torch.rand(3, 8, 8)]
+
+def sentiment(path):
+    return lambda texts: [{"label": str("good" in each), "score": 0.5} for each in texts], ["good", "bad"]
+
+def quantized(path):
+    from loaders import net
+    return torch.ao.quantization.quantize_dynamic(net(), {torch.nn.Linear}), torch.rand(2, 64)
+"""
 #: A model that notes the processor that it is called on.
 PLACES = """
 import ctypes, os
@@ -304,8 +336,19 @@ def test_a_pipeline_takes_its_columns_of_a_table_in_any_order(project: Path) -> 
     table = {name: np.array(values) for name, values in rows.items()}
     with loaded(project, "birds.joblib", allow_pickle=True, sample=project / "birds.csv") as worker:
         assert worker.predict(table, table=True)["output"].tolist() == ["small", "large"]
-        with pytest.raises(ModelFault, match="it takes the columns mass, sex, of which the data lack mass"):
+        with pytest.raises(ModelFault, match="it takes the columns mass, sex, and is given none named mass"):
             worker.predict({"sex": table["sex"]}, table=True)
+
+
+def test_what_a_recurrent_network_remembers_does_not_spoil_its_predictions(project: Path) -> None:
+    (project / "rich.py").write_text(RICH)
+    with loaded(project, "net.pt", loader="rich:recurrent") as worker:
+        table = {name: np.ones(300) for name in "abcd"}
+        assert worker.predict(table, batch=256, table=True)["output_0"].shape == (300, 3)
+        found = behaviour.checks(
+            lambda given, batch: worker.predict(given, batch=batch), worker.example, None, None
+        )
+    assert [each.status for each in found] == ["pass", "pass", "pass"]
 
 
 def test_what_is_missing_in_a_sample_is_missing_in_what_the_model_is_given(project: Path) -> None:

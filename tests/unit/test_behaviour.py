@@ -87,6 +87,35 @@ def test_normalising_over_the_batch_is_found() -> None:
     assert "Batch normalisation" in message
 
 
+@pytest.mark.parametrize("layers", [1, 2, 4])
+def test_a_state_whose_rows_are_in_its_second_dimension_is_no_difference(layers: int) -> None:
+    """An LSTM returns what it remembers as layers by rows by numbers."""
+
+    def predict(given: Any, batch: int | None) -> Any:
+        rows = given["input"]
+        state = np.repeat(rows[None], layers, axis=0)
+        singly = np.concatenate(np.split(state, len(rows), axis=1))
+        return {"output": rows, "state": state if batch is None else singly}
+
+    found = {each.id: each for each in behaviour.checks(predict, example, None, None)}
+    assert found["model/behaviour/batch"].status == "pass"
+
+
+def test_outputs_without_rows_cannot_be_compared_by_row() -> None:
+    def predict(given: Any, batch: int | None) -> Any:
+        return {"output": given["input"].mean() if batch is None else given["input"].mean(axis=1)}
+
+    found = {each.id: each for each in behaviour.checks(predict, example, None, None)}
+    assert found["model/behaviour/batch"].status == "skip"
+
+
+def test_a_squeeze_that_drops_a_batch_of_one_is_found() -> None:
+    status, message = statuses(lambda x: x.squeeze())["batch"]
+    assert status == "warn"
+    assert "another shape" in message
+    assert "`squeeze`" in message
+
+
 def test_another_order_of_sums_is_no_difference() -> None:
     weights = np.random.default_rng(0).normal(size=(5, 64)).astype(np.float32)
     order = np.random.default_rng(1).permutation(5)

@@ -246,6 +246,36 @@ def test_outputs_have_names() -> None:
     assert scores.tolist() == [[0.25, 0.75], [0.5, 0.5]]
 
 
+def test_outputs_within_others_have_names_and_what_is_no_array_is_left_out() -> None:
+    state = (np.ones((1, 4, 8)), np.ones((1, 4, 3)))
+    found = arrays.outputs({"logits": np.ones(4), "state": state, "cache": object(), "more": {"at": 1}})
+    assert [name for name, _ in found] == ["logits", "state.0", "state.1", "more.at"]
+    boxes = [{"boxes": np.ones((at, 4)), "labels": np.ones(at)} for at in (2, 3)]
+    assert [name for name, _ in arrays.outputs(boxes)][:3] == [
+        *("output_0.boxes", "output_0.labels", "output_1.boxes")
+    ]
+    said = arrays.outputs([{"label": "good", "score": 0.75}, {"label": "bad", "score": 0.5}])
+    assert [(name, values.tolist()) for name, values in said] == [
+        ("label", ["good", "bad"]),
+        ("score", [0.75, 0.5]),
+    ]
+
+
+@pytest.mark.parametrize("value", [{}, {"loss": None}, None, object(), (object(), np.ones(2))])
+def test_a_model_that_returns_no_array_first_is_told_so(value: Any) -> None:
+    with pytest.raises(Refusal) as caught:
+        arrays.outputs(value)
+    assert caught.value.code == "bad-output"
+
+
+def test_outputs_of_several_calls_are_joined_where_they_fit() -> None:
+    calls = [[("scores", np.ones((rows, 2))), ("state", np.ones((1, rows, 8)))] for rows in (3, 1)]
+    ((name, values),) = arrays.joined(calls)
+    assert (name, values.shape) == ("scores", (4, 2))
+    with pytest.raises(Refusal, match="state has another shape"):
+        arrays.joined([part[1:] for part in calls])
+
+
 def test_a_function_that_imports_jax_when_it_is_called_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     model = load.Model("callable", None, lambda: "begun", "__call__", "numpy")
     assert load.waited_for(model)() == "begun"

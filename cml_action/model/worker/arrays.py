@@ -10,7 +10,7 @@ import os
 import random
 import struct
 import sys
-from typing import Any, Mapping, Sequence
+from typing import Any, Iterator, Mapping, Sequence
 
 from .refusal import Refusal
 
@@ -138,26 +138,75 @@ def typed_as(given: Any, value: Any) -> Any:
 
 
 def outputs(value: Any) -> list[tuple[str, Any]]:
-    """Return the arrays that a model returned, with their names."""
+    """Return the arrays that a model returned, with their names; `state.0` is the first in `state`.
+
+    Behind the first one, what is no array (a cache of keys and values) is left out.
+    """
+    found: list[tuple[str, Any]] = []
+    for name, each in _leaves("", value):
+        try:
+            found.append((name or "output", _array(each)))
+        except Refusal:  # noqa: PERF203 -- a value may be anybody's
+            if not found:
+                raise
+    if not found:
+        raise Refusal("bad-output", f"nothing in a value of type {type(value).__name__}")
+    return found
+
+
+def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Go down into mappings and sequences, to what is an array or nothing that we know."""
+    parts = _parts(name, value)
+    if parts is None:
+        yield name, value
+    else:
+        for way, each in parts.items():
+            if each is not None:
+                yield from _leaves(way, each)
+
+
+def _parts(name: str, value: Any) -> dict[str, Any] | None:
+    """Return what a mapping or a sequence holds, by name; None where it is one array, or none of the two."""
     if isinstance(value, Mapping):
-        return [(str(name), _array(each)) for name, each in value.items() if each is not None]
-    if isinstance(value, (tuple, list)) and value and not _is_plain(value):
-        if len(value) == 1:
-            return [("output", _array(value[0]))]
-        return [(f"output_{at}", _array(each)) for at, each in enumerate(value) if each is not None]
-    return [("output", _array(value))]
+        return {f"{name}.{key}" if name else str(key): each for key, each in value.items()}
+    if not isinstance(value, (tuple, list)) or not value or _is_plain(value):
+        return None
+    if all(isinstance(each, Mapping) and each.keys() == value[0].keys() for each in value):
+        cells = [each for row in value for each in row.values()]
+        if all(_is_plain(each) for each in cells):  # a mapping for each row
+            if not any(isinstance(each, str) for each in cells):
+                return None
+            return {str(key): [row[key] for row in value] for key in value[0]}
+    if len(value) == 1:
+        return {name: value[0]}
+    return {f"{name}.{at}" if name else f"output_{at}": each for at, each in enumerate(value)}
 
 
-def joined(parts: Sequence[Any]) -> Any:
-    """Return arrays in one, along their first dimension."""
+def joined(parts: Sequence[list[tuple[str, Any]]]) -> list[tuple[str, Any]]:
+    """Return the outputs of several calls in one, along their first dimension.
+
+    What does not fit together is left out: the state of an LSTM has its rows in the second dimension.
+    """
     if len(parts) == 1:
         return parts[0]
-    if is_tensor(parts[0]):
-        return sys.modules["torch"].cat(list(parts))
+    found = []
+    for name, _ in parts[0]:
+        pieces = [each for part in parts for other, each in part if other == name]
+        shapes = [shape_of(each)[1:] for each in pieces]
+        if len(pieces) == len(parts) and all(shape == shapes[0] for shape in shapes):
+            found.append((name, _concatenated(pieces)))
+        elif not found:
+            raise Refusal("bad-output", f"{name} has another shape, beyond its rows, in another call")
+    return found
+
+
+def _concatenated(pieces: Sequence[Any]) -> Any:
+    if is_tensor(pieces[0]):
+        return sys.modules["torch"].cat(list(pieces))
     np = numpy()
     if np is not None:
-        return np.concatenate([np.atleast_1d(each) for each in parts])
-    return [row for part in parts for row in part]
+        return np.concatenate([np.atleast_1d(each) for each in pieces])
+    return [row for piece in pieces for row in piece]
 
 
 def write_all(folder: str, named: Sequence[tuple[str, Any]]) -> None:
@@ -255,9 +304,12 @@ def _array(value: Any) -> Any:
         return value
     found = np.asarray(value)
     if found.dtype == object:
-        if not all(isinstance(each, str) for each in found.ravel()[:1000]):
-            raise Refusal("bad-output", f"a value of type {type(value).__name__}")
+        strange = [type(each).__name__ for each in found.ravel()[:1000] if not isinstance(each, str)]
+        if strange:
+            raise Refusal("bad-output", f"a value of type {strange[0]}")
         found = found.astype(str)
+    if found.dtype.name.startswith(("bfloat16", "float8")):  # of JAX's, which NumPy cannot write
+        found = found.astype("float32")
     return found
 
 

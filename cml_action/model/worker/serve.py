@@ -91,9 +91,7 @@ class Worker:
                 given, named = call if size == total else example.part(call, start, size)
                 found = self._outputs(self.model.call(*given, **named))
                 parts.append(example.first(found, rows, size))
-        names = [name for name, _ in parts[0]]
-        joined = [arrays.joined([part[at][1] for part in parts]) for at in range(len(names))]
-        arrays.write_all(asked["results"], list(zip(names, joined)))
+        arrays.write_all(asked["results"], arrays.joined(parts))
         return {}
 
     def evaluate(self, asked: dict[str, Any]) -> dict[str, Any]:
@@ -126,11 +124,7 @@ class Worker:
 
     def _outputs(self, value: Any) -> Any:
         names = self.model.names
-        return (
-            [(name, each) for name, (_, each) in zip(names, arrays.outputs(value))]
-            if names
-            else arrays.outputs(value)
-        )
+        return arrays.outputs(dict(zip(names, value)) if names else value)
 
     @contextlib.contextmanager
     def _calling(self) -> Any:
