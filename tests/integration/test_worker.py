@@ -351,6 +351,12 @@ def test_what_a_recurrent_network_remembers_does_not_spoil_its_predictions(proje
     assert [each.status for each in found] == ["pass", "pass", "pass"]
 
 
+def test_parameters_that_were_quantized_are_not_counted_as_none(project: Path) -> None:
+    (project / "rich.py").write_text(RICH)
+    with loaded(project, "net.pt", loader="rich:quantized") as worker:
+        assert worker.load().parameters is None
+
+
 def test_what_is_missing_in_a_sample_is_missing_in_what_the_model_is_given(project: Path) -> None:
     with loaded(project, "gaps.joblib", allow_pickle=True, sample=project / "gaps.csv") as worker:
         given = worker.example(32)

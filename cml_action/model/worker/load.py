@@ -164,7 +164,8 @@ def _module(kind: str, module: Any, asked: dict[str, Any]) -> Model:
     if kind != "torch-export":  # which was fixed in its mode, and on its device, when it was made
         module = attempt("loader-raised", _settled, module, asked["device"])
     model = Model(kind, module, module, "forward", "torch")
-    model.parameters = sum(each.numel() for each in module.parameters())
+    # What is quantized or frozen has its weights elsewhere: none is as good as unknown.
+    model.parameters = sum(each.numel() for each in module.parameters()) or None
     if isinstance(module, sys.modules["torch"].fx.GraphModule):
         model.signature = _graph_inputs(module.graph)
     return model
