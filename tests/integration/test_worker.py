@@ -351,6 +351,15 @@ def test_what_a_recurrent_network_remembers_does_not_spoil_its_predictions(proje
     assert [each.status for each in found] == ["pass", "pass", "pass"]
 
 
+def test_a_detector_takes_pictures_and_gives_boxes(project: Path) -> None:
+    (project / "rich.py").write_text(RICH)
+    with loaded(project, "net.pt", loader="rich:detector") as worker:
+        given = worker.example(2)
+        assert given["input"].shape == (2, 3, 8, 8)
+        found = worker.predict(given)
+    assert found["output_1.boxes"].tolist() == given["input"][1].reshape(3, 64).tolist()
+
+
 def test_parameters_that_were_quantized_are_not_counted_as_none(project: Path) -> None:
     (project / "rich.py").write_text(RICH)
     with loaded(project, "net.pt", loader="rich:quantized") as worker:

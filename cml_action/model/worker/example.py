@@ -166,6 +166,8 @@ class Inputs:
         positional, named = call
 
         def moved(value: Any) -> Any:
+            if isinstance(value, list):
+                return [moved(each) for each in value]
             return value.to(self._device) if arrays.is_tensor(value) else value
 
         return tuple(moved(each) for each in positional), {name: moved(each) for name, each in named.items()}
@@ -224,6 +226,8 @@ def _like(given: Any, value: Any) -> Any:
     if _is_table(given):
         fits = arrays.shape_of(value)[1:] == [len(given.columns)]
         return type(given)(value, columns=given.columns) if fits else value
+    if isinstance(given, list) and given and hasattr(given[0], "shape"):  # pictures, as detectors take them
+        return [_like(given[0], each) for each in value]
     if arrays.is_tensor(given):
         return arrays.typed_as(given, arrays.as_form(value, "torch"))
     return arrays.as_form(value, "numpy" if hasattr(given, "shape") else "list")
