@@ -141,11 +141,12 @@ def _test(asked: Asked) -> list[Check]:
 
 def _load(asked: Asked, found: Found, stack: contextlib.ExitStack, log: Log) -> dict[Side, Worker]:
     workers: dict[Side, Worker] = {}
+    few = {name: values[: _BATCHES[-1]] for name, values in asked.data.features.items()} if asked.data else {}
     for side, spec in asked.specs.items():
         log.line(f"Loading the {side} {spec.path.name}.")
         try:
             worker = stack.enter_context(Worker(spec, asked.place, asked.time_limits))
-            found.loaded[side] = worker.load()
+            found.loaded[side] = worker.load(few)
         except ModelFault as fault:
             if side == "candidate":
                 raise

@@ -122,8 +122,12 @@ class Worker:
         """The last of what the model printed. Not ours: shown as code or not at all."""
         return self._pipe.tail
 
-    def load(self) -> Loaded:
-        """Load the model and one input for it; pickles and ONNX files are searched before."""
+    def load(self, rows: Mapping[str, np.ndarray[Any, Any]] | None = None) -> Loaded:
+        """Load the model and one input for it; pickles and ONNX files are searched before.
+
+        :param rows: columns of a table, a few values each: the input of a model that was fitted on columns of
+            these names, where nothing else says what it takes.
+        """
         spec = self.spec
         if not spec.path.exists():
             raise self._pipe.stop(faults.fault("missing", "", self._pipe.known))
@@ -133,6 +137,8 @@ class Worker:
             onnxfile.search(spec.path, loader=bool(spec.loader))
         except faults.UnloadedError as error:
             raise self._pipe.stop(faults.fault(error.code, error.said, self._pipe.known)) from None
+        folder = self._new_folder()
+        columns = write_arrays(folder, rows or {})
         found = self._pipe.ask(
             "load",
             "it was loaded",
@@ -144,6 +150,8 @@ class Worker:
                 for each in spec.inputs
             ],
             sample=str(spec.sample) if spec.sample else "",
+            rows=str(folder),
+            columns=columns,
             device=spec.device,
             threads=spec.threads,
             allow_pickle=spec.allow_pickle,

@@ -340,6 +340,18 @@ def test_a_pipeline_takes_its_columns_of_a_table_in_any_order(project: Path) -> 
             worker.predict({"sex": table["sex"]}, table=True)
 
 
+def test_a_pipeline_is_called_with_rows_of_the_data_where_nothing_else_says_what_it_takes(
+    project: Path,
+) -> None:
+    table = pd.read_csv(project / "birds.csv")
+    rows = {name: table[name].to_numpy() for name in ("sex", "mass")}
+    spec = ModelSpec(path=project / "birds.joblib", allow_pickle=True)
+    with Worker(spec, place(project, user_python()), PATIENT) as worker:
+        assert [name for name, *_ in worker.load(rows).inputs] == ["input"]
+        assert worker.example(8)["sex"].tolist() == table["sex"].tolist()
+        assert len(worker.time_block(2)) == 2
+
+
 def test_what_a_recurrent_network_remembers_does_not_spoil_its_predictions(project: Path) -> None:
     (project / "rich.py").write_text(RICH)
     with loaded(project, "net.pt", loader="rich:recurrent") as worker:

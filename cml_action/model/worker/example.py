@@ -40,6 +40,8 @@ class Inputs:
             self._given = _arguments(attempt("bad-sample", _sample, asked["sample"], model))
         elif model.example is not None:
             self._given = _arguments(model.example)
+        elif asked["columns"] and model.columns and set(model.columns) <= set(asked["columns"]):
+            self._given = (_rows_of_data(model, asked),), {}
         elif model.signature and all(_is_known(each) for each in model.signature):
             self._specs = [{**each, "range": None} for each in model.signature]
         else:
@@ -237,6 +239,13 @@ def _is_known(spec: dict[str, Any]) -> bool:
     """Whether a signature says enough: every dimension but the first, and a type that arrays have."""
     numbers = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
     return all(spec["shape"][1:]) and bool(spec["shape"]) and spec["dtype"] in numbers
+
+
+def _rows_of_data(model: Model, asked: dict[str, Any]) -> Any:
+    """Return the first rows of the labelled data as the DataFrame that a model was fitted on."""
+    order = asked["columns"]
+    values = [arrays.read_sent(asked["rows"], order.index(name), "numpy") for name in model.columns]
+    return arrays.columns(model.columns, values, frame=True)
 
 
 def _arguments(example: Any) -> Call:
