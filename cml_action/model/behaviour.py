@@ -87,7 +87,13 @@ def _made(name: str, severity: str, check: Callable[[], tuple[bool | None, str, 
     try:
         holds, message, shown = check()
     except ModelFault as fault:
-        if fault.kind not in {"bad-shape", "raised", "bad-output", "gpu-memory"}:  # the process is gone
+        if fault.kind not in {
+            "bad-shape",
+            "bad-table",
+            "raised",
+            "bad-output",
+            "gpu-memory",
+        }:  # the process is gone
             raise
         holds, message, shown = (None if name == "batch" else False), f"{fault.what}", {}
     status: Status = (

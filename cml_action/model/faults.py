@@ -151,7 +151,10 @@ _MODEL = {
     ),
     "raised": (
         "The model `{path}` failed when it was called: {said}.",
-        "Compare `input` with what the model takes, and call it once in the same Python.",
+        (
+            "Compare `input` with what the model takes (text needs a file with rows, `input: rows.csv`), and"
+            " call it once in the same Python."
+        ),
     ),
     "gpu-memory": (
         "The GPU's memory is not enough for the model `{path}`: {said}.",
@@ -172,6 +175,13 @@ _MODEL = {
     "tests-broken": (
         "The tests in `{tests}` gave no result that can be used: {said}.",
         "Run `python -m pytest {tests}` with MODEL_PATH and MODEL_NAME set, in the same Python.",
+    ),
+    "bad-table": (
+        "The model `{path}` cannot be given the rows of `data`: {said}.",
+        (
+            "Name the columns that it takes in `features` under `model` in cml.yaml, in its order and with"
+            " those of `slices`, or give `evaluate` instead of `data`."
+        ),
     ),
     "bad-shape": (
         "The model `{path}` does not take this input: {said}.",

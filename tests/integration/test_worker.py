@@ -352,6 +352,29 @@ def test_a_pipeline_is_called_with_rows_of_the_data_where_nothing_else_says_what
         assert len(worker.time_block(2)) == 2
 
 
+def test_a_table_that_does_not_fit_the_input_says_which_columns_there_are(project: Path) -> None:
+    table = {name: np.ones(3) for name in "abcd"}
+    with (
+        loaded(project, "net.pt", inputs=PIXELS) as worker,
+        pytest.raises(
+            ModelFault, match=r"a row of its input is 64 numbers, .* 4 columns: a, b, c, d"
+        ) as caught,
+    ):
+        worker.predict(table, table=True)
+    assert "Name the columns that it takes in `features`" in caught.value.fix
+
+
+def test_one_column_of_texts_is_given_as_texts(project: Path) -> None:
+    (project / "rich.py").write_text(RICH)
+    with loaded(project, "net.pt", loader="rich:sentiment") as worker:
+        texts = {"review": np.array(["so good", "so bad"], dtype=object)}
+        found = worker.predict(texts, table=True)
+    assert {name: values.tolist() for name, values in found.items()} == {
+        "label": ["True", "False"],
+        "score": [0.5, 0.5],
+    }
+
+
 def test_what_a_recurrent_network_remembers_does_not_spoil_its_predictions(project: Path) -> None:
     (project / "rich.py").write_text(RICH)
     with loaded(project, "net.pt", loader="rich:recurrent") as worker:

@@ -352,6 +352,12 @@ def as_type(value: Any, dtype: str) -> Any:
     return turned if exact else value.astype("float32")
 
 
+def column(values: Any) -> Any:
+    """Return one column of a table as an array, or as a list where there is no NumPy."""
+    np = numpy()
+    return values if np is None else np.asarray(values)
+
+
 def columns(names: Sequence[str], values: Sequence[Any], *, frame: bool, dtype: str = "float32") -> Any:
     """Return the columns of a table as a DataFrame, or as a matrix of numbers of a type."""
     if frame:
@@ -363,5 +369,5 @@ def columns(names: Sequence[str], values: Sequence[Any], *, frame: bool, dtype: 
         return [list(row) for row in zip(*values)]
     for name, column in zip(names, values):
         if np.asarray(column).dtype.kind not in "biuf":
-            raise Refusal("bad-shape", f"the column {name} holds no numbers")
+            raise Refusal("bad-table", f"the column {name} holds no numbers")
     return as_type(np.column_stack([np.asarray(each) for each in values]), dtype)

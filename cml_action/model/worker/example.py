@@ -110,20 +110,39 @@ class Inputs:
         missing = [name for name in wanted if name not in names]
         if missing:
             raise Refusal(
-                "bad-shape",
-                "it takes the columns {}, of which the data lack {}".format(
+                "bad-table",
+                "it takes the columns {}, and is given none named {}".format(
                     ", ".join(wanted), ", ".join(missing)
                 ),
             )
         if wanted:
             names, columns = wanted, [columns[names.index(name)] for name in wanted]
-        positional, named = self.call(1) if not self._model.columns else ((None,), {})
+        alone = self._model.columns and self._table() is None  # nothing but its names says what it takes
+        positional, named = ((None,), {}) if alone else self.call(1)
         if len(positional) + len(named) != 1:
-            raise Refusal("bad-shape", "a table is one input, and the model takes several")
+            raise Refusal("bad-table", "a table is one input, and the model takes several")
         given = (*positional, *named.values())[0]
-        value = arrays.columns(names, columns, frame=bool(wanted), dtype=arrays.dtype_of(given))
-        value = arrays.typed_as(given, arrays.as_form(value, self._model.form))
+        if wanted:
+            value = _categories_as(given, arrays.columns(names, columns, frame=True))
+        else:
+            value = self._matrix(given, names, columns)
         return self._on_device(((value,), {}) if positional else ((), dict.fromkeys(named, value)))
+
+    def _matrix(self, given: Any, names: Sequence[str], columns: Sequence[Any]) -> Any:
+        """Return the columns of a table in the form of the argument that is given elsewhere."""
+        row = arrays.shape_of(given)[1:]
+        if not row and len(columns) == 1:  # texts, such as a vectorizer takes
+            return _like(given, arrays.column(columns[0]))
+        if row != [len(columns)]:
+            wanted = "one value" if not row else "{} numbers".format(" x ".join(map(str, row)))
+            raise Refusal(
+                "bad-table",
+                "a row of its input is {}, and a row of the data has {} columns: {}".format(
+                    wanted, len(columns), ", ".join(names)
+                ),
+            )
+        value = arrays.columns(names, columns, frame=False, dtype=arrays.dtype_of(given))
+        return arrays.typed_as(given, arrays.as_form(value, self._model.form))
 
     def _table(self) -> Any:
         """Return the one argument of a call where that is a DataFrame, else None."""
@@ -216,6 +235,14 @@ def _with_names(call: Call) -> list[tuple[str, Any]]:
 
 def _is_table(value: Any) -> bool:
     return hasattr(value, "iloc") and hasattr(value, "columns")
+
+
+def _categories_as(given: Any, table: Any) -> Any:
+    """Return a DataFrame with the categories of another one, as XGBoost and LightGBM need them."""
+    if not _is_table(given):
+        return table
+    types = {name: kind for name, kind in given.dtypes.items() if kind.name == "category"}
+    return table.astype({name: kind for name, kind in types.items() if name in table.columns})
 
 
 def _is_matrix(table: Any) -> bool:
@@ -315,7 +342,10 @@ def _from_csv(path: str, model: Model, form: str) -> Any:
 
         return pd.read_csv(path)[model.columns]
     values = [_numbers(column) for column in zip(*rows)]
-    table = arrays.columns(header, values, frame=False, dtype=_dtype(model))
+    try:
+        table = arrays.columns(header, values, frame=False, dtype=_dtype(model))
+    except Refusal as refusal:
+        raise Refusal("bad-sample", refusal.said) from None
     return arrays.as_form(table, form)
 
 
