@@ -179,8 +179,8 @@ _MODEL = {
     "bad-table": (
         "The model `{path}` cannot be given the rows of `data`: {said}.",
         (
-            "Name the columns that it takes in `features` under `model` in cml.yaml, in its order and with"
-            " those of `slices`, or give `evaluate` instead of `data`."
+            "Name the columns that it takes in `features` under `model` in cml.yaml, in its order, or give"
+            " `evaluate` instead of `data`."
         ),
     ),
     "bad-shape": (

@@ -141,7 +141,7 @@ def _test(asked: Asked) -> list[Check]:
 
 def _load(asked: Asked, found: Found, stack: contextlib.ExitStack, log: Log) -> dict[Side, Worker]:
     workers: dict[Side, Worker] = {}
-    few = {name: values[: _BATCHES[-1]] for name, values in asked.data.features.items()} if asked.data else {}
+    few = {name: values[: _BATCHES[-1]] for name, values in asked.data.given.items()} if asked.data else {}
     for side, spec in asked.specs.items():
         log.line(f"Loading the {side} {spec.path.name}.")
         try:
@@ -208,14 +208,14 @@ def _other_batch(rows: int, production: int | None) -> ModelFault:
 def _behave(asked: Asked, found: Found, candidate: Worker) -> None:
     rows: Arrays | None = None
     if asked.data is not None:
-        rows = {name: values[:_ROWS] for name, values in asked.data.features.items()}
-    table = rows is not None
+        rows = {name: values[:_ROWS] for name, values in asked.data.given.items()}
+    table, own = rows is not None, len(asked.data.features) if asked.data else None
 
     def predict(given: Arrays, batch: int | None) -> Any:
         real = rows is not None and given.keys() == rows.keys()
         # A model that hangs is found by its first call, of a few rows; noise may take its time.
         seconds = asked.time_limits.total_s if batch == behaviour.NOISY_BATCH else None
-        return candidate.predict(given, batch=batch, table=table and real, seconds=seconds)
+        return candidate.predict(given, batch=batch, table=table and real, own=own, seconds=seconds)
 
     policy = asked.policy.behaviour if asked.policy else None
     found.checks += behaviour.checks(
@@ -314,5 +314,6 @@ def _evaluate(asked: Asked, found: Found, workers: dict[Side, Worker], log: Log)
 
 
 def _predicted(worker: Worker, data: Labelled, task: predictions.Task, seconds: float) -> NDArray[Any]:
-    outputs = worker.predict(data.features, batch=_ROWS, table=True, seconds=seconds)
+    own = len(data.features)
+    outputs = worker.predict(data.given, batch=_ROWS, table=True, own=own, seconds=seconds)
     return predictions.labels(outputs, data.truth, task)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +31,7 @@ class Labelled:
 
     :param features: what the model is given, n values each, by the column's name.
     :param truth: n labels; `slices`: n values each.
+    :param beside: columns of slices, the truth not among them, for a model that was fitted on their names.
     :param hash: what the bytes are known by: DVC's hash, else `sha256:…`.
     """
 
@@ -39,6 +40,12 @@ class Labelled:
     features: dict[str, Array]
     truth: Array
     slices: dict[str, Array]
+    beside: dict[str, Array] = field(default_factory=dict)
+
+    @property
+    def given(self) -> dict[str, Array]:
+        """All that a model is given: the features, and behind them what some models take too."""
+        return {**self.features, **self.beside}
 
 
 def read(policy: ModelPolicy, project: Path, *, allowed: Sequence[Path] = (), known: str = "") -> Labelled:
@@ -78,6 +85,7 @@ def read(policy: ModelPolicy, project: Path, *, allowed: Sequence[Path] = (), kn
         features={name: frame[name].to_numpy() for name in wanted},
         truth=truth,
         slices={name: frame[name].to_numpy() for name in sliced},
+        beside={name: frame[name].to_numpy() for name in sliced if name not in (label, *wanted)},
     )
 
 

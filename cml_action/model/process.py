@@ -256,6 +256,7 @@ class Worker:
         *,
         batch: int | None = None,
         table: bool = False,
+        own: int | None = None,
         seconds: float | None = None,
     ) -> dict[str, np.ndarray[Any, Any]]:
         """Call it on rows and return its outputs, joined along the first dimension.
@@ -265,6 +266,7 @@ class Worker:
         :param table: `inputs` are n values each, the columns of a table. A model that was fitted on named
             columns (scikit-learn) gets a DataFrame where pandas is installed; others a matrix of the type of
             their input.
+        :param own: how many columns, the first, a model gets that has no names for them; all where None.
         :param seconds: the limit of time.
         :return: arrays by name: `output`, `output_0`, …, or the keys of what it returns.
         """
@@ -279,6 +281,7 @@ class Worker:
             order=order,
             batch=batch,
             table=table,
+            own=own,
         )
         with self._pipe.believed():
             return read_arrays(results)

@@ -369,6 +369,8 @@ def test_one_column_of_texts_is_given_as_texts(project: Path) -> None:
     with loaded(project, "net.pt", loader="rich:sentiment") as worker:
         texts = {"review": np.array(["so good", "so bad"], dtype=object)}
         found = worker.predict(texts, table=True)
+        sliced = worker.predict({**texts, "year": np.array([1, 2])}, table=True, own=1)
+    assert sliced.keys() == found.keys()
     assert {name: values.tolist() for name, values in found.items()} == {
         "label": ["True", "False"],
         "score": [0.5, 0.5],

@@ -185,7 +185,14 @@ def test_a_labelled_table_is_read_without_its_truth(tmp_path: Path) -> None:
     assert list(found.features) == ["mass"]
     assert found.truth.tolist() == ["Gentoo", "Adelie"]
     assert found.slices["island"].tolist() == ["Dream", "Biscoe"]
+    assert list(found.given) == ["mass", "island"]
     assert found.hash.startswith("sha256:")
+
+
+def test_a_slice_by_the_truth_gives_it_to_no_model(tmp_path: Path) -> None:
+    (tmp_path / "test.csv").write_text("mass,species\n1.5,Gentoo\n")
+    found = labelled.read(policy(slices=("species",)), tmp_path)
+    assert (list(found.slices), list(found.given)) == (["species"], ["mass"])
 
 
 def test_columns_that_are_named_by_numbers_are_found(tmp_path: Path) -> None:

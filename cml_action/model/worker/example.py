@@ -103,8 +103,11 @@ class Inputs:
         ready = {name: _like(each, values[name]) for name, each in _with_names((positional, named))}
         return self._on_device((tuple(ready[name] for name in places), {name: ready[name] for name in named}))
 
-    def from_table(self, names: Sequence[str], columns: Sequence[Any]) -> Call:
-        """Return the arguments of a call from the columns of a table."""
+    def from_table(self, names: Sequence[str], columns: Sequence[Any], own: int | None = None) -> Call:
+        """Return the arguments of a call from the columns of a table.
+
+        :param own: how many columns, the first, a model gets that has no names for them; all where None.
+        """
         table = self._table()
         wanted = self._model.columns or ([] if table is None else [str(name) for name in table.columns])
         missing = [name for name in wanted if name not in names]
@@ -125,7 +128,7 @@ class Inputs:
         if wanted:
             value = _categories_as(given, arrays.columns(names, columns, frame=True))
         else:
-            value = self._matrix(given, names, columns)
+            value = self._matrix(given, names[:own], columns[:own])
         return self._on_device(((value,), {}) if positional else ((), dict.fromkeys(named, value)))
 
     def _matrix(self, given: Any, names: Sequence[str], columns: Sequence[Any]) -> Any:

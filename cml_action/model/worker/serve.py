@@ -78,7 +78,7 @@ class Worker:
         form = "numpy" if arrays.numpy() is not None else self.model.form
         values = [arrays.read_sent(asked["folder"], at, form) for at in range(len(order))]
         if asked["table"]:
-            call = self.inputs.from_table(order, values)
+            call = self.inputs.from_table(order, values, asked["own"])
         else:
             call = self.inputs.from_named(dict(zip(order, values)))
         total, fixed = example.rows_of(call), self.inputs.fixed
