@@ -56,6 +56,13 @@ _SETUP = {
         "The model `{path}` needs the module {said}, which is not installed in `{python}`.",
         "Install it in a step before this one, or name another interpreter in the input `python`.",
     ),
+    "no-class": (
+        "The model `{path}` needs a class or function that is not there: {said}.",
+        (
+            "Define it in a module of the project, not in the script that saves the model (there it is in"
+            " `__main__`), and save the model again; or install the version of the library that saved it."
+        ),
+    ),
     "old-python": (
         "`{python}` is too old: {said}.",
         "Name Python 3.8 or later in the input `python`.",

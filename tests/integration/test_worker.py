@@ -246,7 +246,7 @@ def test_inputs_by_name_have_their_type_and_range(project: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("weights.pt", "holds weights and no program: `it is a OrderedDict`"),
+        ("weights.pt", "holds weights and no program: `it is of type OrderedDict`"),
         ("last.ckpt", "holds weights and no program: `it is a Lightning checkpoint`"),
         ("net.safetensors", "holds weights and no program"),
         ("whole.pth", "is a pickle, which can run any program"),
@@ -268,6 +268,16 @@ def test_a_harmless_pickle_is_loaded_where_it_is_allowed(project: Path, name: st
     inputs = PIXELS if name == "whole.pth" else ()
     with loaded(project, name, allow_pickle=True, inputs=inputs) as worker:
         assert len(worker.time_block(2)) == 2
+
+
+def test_a_class_of_the_script_that_saved_a_pickle_is_named(project: Path) -> None:
+    (project / "script.pkl").write_bytes(b"c__main__\nMine\n.")
+    with (
+        pytest.raises(ModelSetupFault, match="not there: `Mine in the module __main__`") as caught,
+        loaded(project, "script.pkl", allow_pickle=True),
+    ):
+        pass
+    assert "Define it in a module of the project" in caught.value.fix
 
 
 @pytest.mark.parametrize("allowed", [True, False])

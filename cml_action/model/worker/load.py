@@ -196,7 +196,7 @@ def _torch(asked: dict[str, Any]) -> Model:
         raise refused("unreadable", error) from error
     if isinstance(found, torch.nn.Module):
         return _module("torch", found, asked)
-    what = "a Lightning checkpoint" if _is_lightning(found) else f"a {type(found).__name__}"
+    what = "a Lightning checkpoint" if _is_lightning(found) else f"of type {type(found).__name__}"
     raise Refusal("loader-needed", "it is " + what)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Callable, TypeVar
 
 T = TypeVar("T")
 _MOST_LINES = 3
+#: What pickle says of a class or function that is not where it was.
+_NOT_THERE = re.compile(r"Can't get attribute '(.+?)' on <module '(.+?)'")
 
 
 class Refusal(Exception):  # noqa: N818 -- it is an answer
@@ -38,10 +41,14 @@ def words(error: BaseException) -> str:
 def refused(code: str, error: BaseException) -> Refusal:
     """Return the refusal for an exception: of this code, unless it is one that says more itself.
 
-    A module that is not installed is named as such, wherever it is missed, and so is a GPU's memory.
+    A module that is not installed is named as such, wherever it is missed, and so are a class that a pickle
+    names and a GPU's memory.
     """
     if isinstance(error, ModuleNotFoundError):
         return Refusal("no-module", error.name or words(error))
+    gone = _NOT_THERE.match(str(error)) if isinstance(error, AttributeError) else None
+    if gone:
+        return Refusal("no-class", "{} in the module {}".format(*gone.groups()))
     if type(error).__name__ == "OutOfMemoryError":  # PyTorch's, which has been in several modules
         return Refusal("gpu-memory", words(error))
     return Refusal(code, words(error))
