@@ -50,6 +50,19 @@ def detector(path):
 def sentiment(path):
     return lambda texts: [{"label": str("good" in each), "score": 0.5} for each in texts], ["good", "bad"]
 
+class Rotary(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.line, self.angles = torch.nn.Linear(64, 4), None
+
+    def forward(self, rows):
+        if self.angles is None:
+            self.angles = torch.arange(4.0)
+        return self.line(rows) * self.angles
+
+def rotary(path):
+    return Rotary(), torch.rand(2, 64)
+
 def quantized(path):
     from loaders import net
     return torch.ao.quantization.quantize_dynamic(net(), {torch.nn.Linear}), torch.rand(2, 64)
@@ -405,6 +418,16 @@ def test_a_detector_takes_pictures_and_gives_boxes(project: Path) -> None:
         assert given["input"].shape == (2, 3, 8, 8)
         found = worker.predict(given)
     assert found["output_1.boxes"].tolist() == given["input"][1].reshape(3, 64).tolist()
+
+
+def test_what_a_model_kept_of_its_calls_does_not_spoil_a_function_that_calls_it(project: Path) -> None:
+    (project / "rich.py").write_text(RICH)
+    (project / "score.py").write_text(
+        "import torch\ndef of(model):\n    return {'mean': model(torch.ones(1, 64)).mean()}\n"
+    )
+    with loaded(project, "net.pt", loader="rich:rotary") as worker:
+        worker.time_block(2)
+        assert worker.evaluate("score:of").keys() == {"mean"}
 
 
 def test_parameters_that_were_quantized_are_not_counted_as_none(project: Path) -> None:

@@ -96,7 +96,14 @@ class Worker:
 
     def evaluate(self, asked: dict[str, Any]) -> dict[str, Any]:
         run = load.function(asked["function"], "no-function")
-        return {"metrics": metrics(attempt("function-raised", run, self.model.native))}
+        try:
+            found = attempt("function-raised", run, self.model.native)
+        except Refusal as refusal:
+            if "inference tensor" not in refusal.said.lower():
+                raise
+            with _without_gradients():  # what the model kept of the calls before was made in this mode
+                found = attempt("function-raised", run, self.model.native)
+        return {"metrics": metrics(found)}
 
     @property
     def model(self) -> Model:
@@ -129,16 +136,19 @@ class Worker:
     @contextlib.contextmanager
     def _calling(self) -> Any:
         """Call the model: without gradients, and with its exceptions as refusals."""
-        torch = sys.modules.get("torch")
-        quiet = torch.inference_mode() if torch is not None else contextlib.nullcontext()
         try:
-            with quiet:
+            with _without_gradients():
                 yield
         except Refusal:
             raise
         except BaseException as error:
             shape = isinstance(error, (ValueError, RuntimeError)) and "shape" in str(error).lower()
             raise refused("bad-shape" if shape else "raised", error) from error
+
+
+def _without_gradients() -> Any:
+    torch = sys.modules.get("torch")
+    return torch.inference_mode() if torch is not None else contextlib.nullcontext()
 
 
 def metrics(found: Any) -> dict[str, float]:
