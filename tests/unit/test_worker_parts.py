@@ -261,7 +261,7 @@ def test_outputs_within_others_have_names_and_what_is_no_array_is_left_out() -> 
     ]
 
 
-@pytest.mark.parametrize("value", [{}, {"loss": None}, None, object(), (object(), np.ones(2))])
+@pytest.mark.parametrize("value", [{}, {"loss": None}, None, object(), (object(), np.ones(2)), [[1], [1, 2]]])
 def test_a_model_that_returns_no_array_first_is_told_so(value: Any) -> None:
     with pytest.raises(Refusal) as caught:
         arrays.outputs(value)

@@ -12,7 +12,7 @@ import struct
 import sys
 from typing import Any, Iterator, Mapping, Sequence
 
-from .refusal import Refusal
+from .refusal import Refusal, words
 
 #: numpy's letter of each element type, for files; and the `array` module's.
 _LETTERS = {
@@ -171,15 +171,23 @@ def _parts(name: str, value: Any) -> dict[str, Any] | None:
         return {f"{name}.{key}" if name else str(key): each for key, each in value.items()}
     if not isinstance(value, (tuple, list)) or not value or _is_plain(value):
         return None
-    if all(isinstance(each, Mapping) and each.keys() == value[0].keys() for each in value):
-        cells = [each for row in value for each in row.values()]
-        if all(_is_plain(each) for each in cells):  # a mapping for each row
-            if not any(isinstance(each, str) for each in cells):
-                return None
-            return {str(key): [row[key] for row in value] for key in value[0]}
+    cells = _cells(value)
+    if cells:
+        has_text = any(isinstance(each, str) for each in cells)
+        return {str(key): [row[key] for row in value] for key in value[0]} if has_text else None
+    if isinstance(value, list) and all(is_tensor(each) and not each.shape for each in value):
+        return {name: sys.modules["torch"].stack(value)}  # a number for each row
     if len(value) == 1:
         return {name: value[0]}
     return {f"{name}.{at}" if name else f"output_{at}": each for at, each in enumerate(value)}
+
+
+def _cells(rows: Sequence[Any]) -> list[Any]:
+    """Return what the mappings of a list, one for each row, hold; nothing where it is no such list."""
+    if not all(isinstance(each, Mapping) and each.keys() == rows[0].keys() for each in rows):
+        return []
+    cells = [each for row in rows for each in row.values()]
+    return cells if all(_is_plain(each) for each in cells) else []
 
 
 def joined(parts: Sequence[list[tuple[str, Any]]]) -> list[tuple[str, Any]]:
@@ -302,7 +310,15 @@ def _array(value: Any) -> Any:
         if not _is_plain(value):
             raise Refusal("bad-output", f"a value of type {type(value).__name__}")
         return value
-    found = np.asarray(value)
+    return _plain_array(np, value)
+
+
+def _plain_array(np: Any, value: Any) -> Any:
+    """Return numbers or text as NumPy's, of a type that NumPy can write."""
+    try:
+        found = np.asarray(value)
+    except ValueError as error:
+        raise Refusal("bad-output", words(error)) from error
     if found.dtype == object:
         strange = [type(each).__name__ for each in found.ravel()[:1000] if not isinstance(each, str)]
         if strange:

@@ -297,7 +297,7 @@ def _onnx_parameters(path: str) -> int | None:
         for each in tensor.dims:
             size *= each
         total += size
-    return total
+    return total or None  # those of trees are attributes
 
 
 def _skops(asked: dict[str, Any]) -> Model:
