@@ -16,6 +16,7 @@ import pickle
 import warnings
 import zipfile
 import zlib
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from cml_action.model.faults import UnloadedError
@@ -40,15 +41,27 @@ _MOST_BYTES = 8 * 2**30
 _MOST_NAMED = 5
 
 
-def search(path: Path, *, allow_pickle: bool) -> bool:
+@dataclass(frozen=True, kw_only=True)
+class Searched:
+    """What a search found.
+
+    :param by_joblib: whether it is to be loaded by joblib, as which it was read: whatever its name, joblib
+        wrote it.
+    :param modules: those that the pickle names, and that loading it imports.
+    """
+
+    by_joblib: bool = False
+    modules: tuple[str, ...] = ()
+
+
+def search(path: Path, *, allow_pickle: bool) -> Searched:
     """Search a model's file where it is or holds a pickle; other files are not opened.
 
-    :return: whether it is to be loaded by joblib, as which it was read: whatever its name, joblib wrote it.
     :raises UnloadedError: a dangerous call, or one that cannot be searched and would be run.
     """
     suffix = path.suffix.lower()
     if not path.is_file() or suffix not in PICKLES | TORCH or (suffix in PICKLES and not allow_pickle):
-        return False
+        return Searched()
     found: list[Any] = []
     said, whole, by_joblib = "it does not end as a pickle does, or is none", False, suffix == ".joblib"
     with _quiet():
@@ -70,7 +83,7 @@ def search(path: Path, *, allow_pickle: bool) -> bool:
     # An archive may hold no pickle at all (`.pt2`); a file that is one names at least the model's class.
     if allow_pickle and not (whole and (found or zipfile.is_zipfile(path))):
         raise UnloadedError("unscannable", said)
-    return by_joblib
+    return Searched(by_joblib=by_joblib, modules=tuple(sorted({each.module for each in found})))
 
 
 def _scanned(path: Path) -> tuple[list[Any], bool]:

@@ -133,7 +133,7 @@ class Worker:
             raise self._pipe.stop(faults.fault("missing", "", self._pipe.known))
         size = size_bytes(spec.path)
         try:
-            by_joblib = pickles.search(spec.path, allow_pickle=spec.allow_pickle)
+            pickle = pickles.search(spec.path, allow_pickle=spec.allow_pickle)
             onnxfile.search(spec.path, loader=bool(spec.loader))
         except faults.UnloadedError as error:
             raise self._pipe.stop(faults.fault(error.code, error.said, self._pipe.known)) from None
@@ -155,7 +155,8 @@ class Worker:
             device=spec.device,
             threads=spec.threads,
             allow_pickle=spec.allow_pickle,
-            joblib=by_joblib,
+            joblib=pickle.by_joblib,
+            modules=list(pickle.modules),
             trusted=list(spec.trusted),
         )
         with self._pipe.believed():

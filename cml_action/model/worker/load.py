@@ -98,6 +98,10 @@ def _import_library(asked: dict[str, Any]) -> None:
     library = ("joblib",) if asked["joblib"] else names.get(suffix, ("torch",) if suffix in _TORCH else ())
     for name in library:
         importlib.import_module(name)
+    if suffix in _PICKLES:  # they were searched, and loading imports the same
+        for name in asked["modules"]:
+            with contextlib.suppress(Exception):  # loading will tell
+                importlib.import_module(name)
 
 
 def function(name: str, missing: str) -> Callable[..., Any]:
