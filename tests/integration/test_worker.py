@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import statistics
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,6 +67,19 @@ def rotary(path):
 def quantized(path):
     from loaders import net
     return torch.ao.quantization.quantize_dynamic(net(), {torch.nn.Linear}), torch.rand(2, 64)
+"""
+#: A program that takes rows of any number and of any length.
+OPEN = """
+import torch
+
+class Masked(torch.nn.Module):
+    def forward(self, *, rows, mask):
+        return rows * mask
+
+given = {"rows": torch.ones(2, 7), "mask": torch.full((2, 7), 3)}
+sizes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length")}
+program = torch.export.export(Masked(), (), given, dynamic_shapes={"rows": sizes, "mask": sizes})
+torch.export.save(program, "open.pt2")
 """
 #: A model that notes the processor that it is called on.
 PLACES = """
@@ -229,6 +243,13 @@ def test_an_exported_program_gets_its_keyword_arguments_by_name(project: Path) -
         rows = worker.example(1)
         assert set(rows) == {"input", "mask"}
         np.testing.assert_allclose(worker.predict(rows)["output"], rows["input"] * rows["mask"])
+
+
+def test_an_exported_program_of_open_length_is_called_with_what_it_was_exported_with(project: Path) -> None:
+    subprocess.run([user_python(), "-c", OPEN], cwd=project, check=True, capture_output=True)
+    with loaded(project, "open.pt2") as worker:
+        assert worker.load().inputs == (("rows", (1, 7), "float32"), ("mask", (1, 7), "int64"))
+        assert worker.example(4)["mask"].tolist() == [[3] * 7] * 4
 
 
 @pytest.mark.parametrize(

@@ -239,7 +239,12 @@ def _exported(torch: Any, path: str, device: str) -> Model:
     model = _module("torch-export", attempt("unreadable", program.module), {"device": device})
     example = program.example_inputs
     if example and isinstance(example[-1], dict):
-        model.signature = _graph_inputs(model.native.graph, [*("" for _ in example[0]), *example[1]])
+        given, named = example
+        model.signature = _graph_inputs(model.native.graph, [*("" for _ in given), *named])
+        is_open = any(0 in each["shape"][1:] for each in model.signature)  # beyond its rows
+        tensors = all(isinstance(each, torch.Tensor) for each in (*given, *named.values()))
+        if is_open and tensors and not (given and named):
+            model.example = named or given
     return model
 
 
