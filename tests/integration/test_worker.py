@@ -64,6 +64,13 @@ class Rotary(torch.nn.Module):
 def rotary(path):
     return Rotary(), torch.rand(2, 64)
 
+class Single(torch.nn.Module):
+    def forward(self, row):
+        return row.view(1, 4) * 2
+
+def single(path):
+    return torch.jit.script(Single()), torch.rand(1, 4)
+
 def quantized(path):
     from loaders import net
     return torch.ao.quantization.quantize_dynamic(net(), {torch.nn.Linear}), torch.rand(2, 64)
@@ -426,6 +433,13 @@ def test_one_column_of_texts_is_given_as_texts(project: Path) -> None:
         "label": ["True", "False"],
         "score": [0.5, 0.5],
     }
+
+
+def test_a_model_that_takes_one_row_alone_is_given_the_data_row_by_row(project: Path) -> None:
+    (project / "rich.py").write_text(RICH)
+    with loaded(project, "net.pt", loader="rich:single") as worker:
+        table = {name: np.arange(9.0) for name in "abcd"}
+        assert worker.predict(table, batch=256, table=True)["output"][:, 0].tolist() == list(range(0, 18, 2))
 
 
 def test_what_a_recurrent_network_remembers_does_not_spoil_its_predictions(project: Path) -> None:

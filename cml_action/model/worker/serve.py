@@ -14,7 +14,7 @@ from . import arrays, clock, example, load, system
 from .refusal import Refusal, attempt, refused, words
 
 if TYPE_CHECKING:
-    from .example import Inputs
+    from .example import Call, Inputs
     from .load import Model
 
 
@@ -81,9 +81,20 @@ class Worker:
             call = self.inputs.from_table(order, values, asked["own"])
         else:
             call = self.inputs.from_named(dict(zip(order, values)))
-        total, fixed = example.rows_of(call), self.inputs.fixed
-        step = fixed or min(asked["batch"] or total, total) or 1
-        parts: list[Any] = []
+        total = example.rows_of(call)
+        step = self.inputs.fixed or min(asked["batch"] or total, total) or 1
+        try:
+            parts = self._parts(call, total, step)
+        except Refusal as refusal:
+            if refusal.code != "bad-shape" or not asked["table"] or self.inputs.fixed:
+                raise
+            parts = self._parts(call, total, 1)  # some models have the sizes of one row in them
+        arrays.write_all(asked["results"], arrays.joined(parts))
+        return {}
+
+    def _parts(self, call: Call, total: int, step: int) -> list[Any]:
+        """Return the outputs of calls with so many rows each."""
+        fixed, parts = self.inputs.fixed, []
         with self._calling():
             for start in range(0, max(1, total), step):
                 rows = min(step, total - start)
@@ -91,8 +102,7 @@ class Worker:
                 given, named = call if size == total else example.part(call, start, size)
                 found = self._outputs(self.model.call(*given, **named))
                 parts.append(example.first(found, rows, size))
-        arrays.write_all(asked["results"], arrays.joined(parts))
-        return {}
+        return parts
 
     def evaluate(self, asked: dict[str, Any]) -> dict[str, Any]:
         run = load.function(asked["function"], "no-function")
