@@ -179,6 +179,10 @@ _MODEL = {
         "What the model `{path}` returns cannot be read as arrays: {said}.",
         "Return an array, a tensor, or a list, tuple or dict of them.",
     ),
+    "no-answer": (
+        "The model `{path}` returns no answer, but a value of type {said}.",
+        "Let the call do its work and return the result: no generator or coroutine, and not nothing.",
+    ),
     "tests-broken": (
         "The tests in `{tests}` gave no result that can be used: {said}.",
         "Run `python -m pytest {tests}` with MODEL_PATH and MODEL_NAME set, in the same Python.",

@@ -109,6 +109,14 @@ def test_a_candidate_that_predicts_no_label_fails_and_its_times_are_judged(tmp_p
     assert "give `evaluate` under `model`" in checks["runs"].message
 
 
+def test_a_candidate_that_forgets_to_return_fails(tmp_path: Path) -> None:
+    checks = judged(tmp_path, "if not old: return")
+    assert checks["runs"].status == "fail"
+    assert checks["runs"].message.startswith(
+        "The model `new.txt` returns no answer, but a value of type `NoneType`. Let the call do its work"
+    )
+
+
 def test_production_that_ends_while_it_is_timed_leaves_the_candidate_to_be_timed_alone(
     tmp_path: Path,
 ) -> None:

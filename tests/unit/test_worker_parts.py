@@ -261,11 +261,24 @@ def test_outputs_within_others_have_names_and_what_is_no_array_is_left_out() -> 
     ]
 
 
-@pytest.mark.parametrize("value", [{}, {"loss": None}, None, object(), (object(), np.ones(2)), [[1], [1, 2]]])
+@pytest.mark.parametrize("value", [{}, {"loss": None}, object(), (object(), np.ones(2)), [[1], [1, 2]]])
 def test_a_model_that_returns_no_array_first_is_told_so(value: Any) -> None:
     with pytest.raises(Refusal) as caught:
         arrays.outputs(value)
     assert caught.value.code == "bad-output"
+
+
+async def later() -> None:
+    """Do nothing."""
+
+
+@pytest.mark.parametrize("value", [None, iter([1]), (each for each in [1]), map(str, [1]), later()])
+def test_a_model_that_leaves_its_work_for_later_gives_no_answer(value: Any) -> None:
+    with pytest.raises(Refusal) as caught:
+        arrays.outputs(value)
+    assert (caught.value.code, caught.value.said) == ("no-answer", type(value).__name__)
+    if hasattr(value, "close"):
+        value.close()
 
 
 def test_outputs_of_several_calls_are_joined_where_they_fit() -> None:

@@ -10,7 +10,7 @@ import os
 import random
 import struct
 import sys
-from typing import Any, Iterator, Mapping, Sequence
+from typing import Any, Awaitable, Iterator, Mapping, Sequence
 
 from .refusal import Refusal, words
 
@@ -142,6 +142,8 @@ def outputs(value: Any) -> list[tuple[str, Any]]:
 
     Behind the first one, what is no array (a cache of keys and values) is left out.
     """
+    if value is None or isinstance(value, (Iterator, Awaitable)):  # whose work would be done later, or never
+        raise Refusal("no-answer", type(value).__name__)
     found: list[tuple[str, Any]] = []
     for name, each in _leaves("", value):
         try:
