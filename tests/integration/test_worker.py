@@ -245,6 +245,12 @@ def test_an_exported_program_names_its_input_itself(project: Path, net: Worker) 
         assert len(worker.time_block(3, batch=2)) == 3
 
 
+def test_an_exported_program_names_what_is_given_in_its_order(project: Path) -> None:
+    with loaded(project, "masked.pt2", inputs=(*PIXELS, *PIXELS)) as worker:
+        assert set(worker.example(1)) == {"input", "mask"}
+        assert len(worker.time_block(2)) == 2
+
+
 def test_an_exported_program_gets_its_keyword_arguments_by_name(project: Path) -> None:
     with loaded(project, "masked.pt2") as worker:
         rows = worker.example(1)

@@ -54,16 +54,16 @@ class Inputs:
             self.fixed = given[0]
         elif asked["inputs"]:
             self._specs = [{**each, "shape": [0, *each["shape"][1:]]} for each in self._specs]
-        if model.kind == "onnx":
-            self._name_all()
+        self._name_all()
 
     def _name_all(self) -> None:
-        """ONNX Runtime takes its inputs by name: nameless ones get theirs in the model's order."""
+        """Give nameless inputs the model's names, in its order: ONNX Runtime and keywords go by them."""
         names = [each["name"] for each in self._model.signature]
         for spec, name in zip(self._specs, names):
             spec["name"] = spec["name"] or name
-        positional, named = self._given
-        self._given = ((), {**dict(zip(names, positional)), **named})
+        if self._model.kind == "onnx":
+            positional, named = self._given
+            self._given = ((), {**dict(zip(names, positional)), **named})
 
     def call(self, rows: int) -> Call:
         """Return the arguments of a call with so many rows, or with those that it always has; made once."""
