@@ -392,6 +392,34 @@ def test_a_model_that_is_not_there_is_told_before_a_loader_sees_it(tmp_path: Pat
             worker.load()
 
 
+def _oldest() -> Path | None:
+    """Return an interpreter of Python 3.8, where this machine has one that runs."""
+    places = [Path.home() / ".pyenv/versions", Path("/opt/hostedtoolcache/Python")]
+    found = [
+        each for place in places for end in ("bin", "x64/bin") for each in place.glob(f"3.8.*/{end}/python")
+    ]
+    return next(iter(found), None)
+
+
+@pytest.mark.skipif(_oldest() is None, reason="there is no Python 3.8 here")
+def test_a_model_runs_in_the_oldest_python_that_the_worker_takes(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        f"{calling('pass')}\ndef measure(model):\n    return {{'rows': len(model([[1.0]]))}}\n"
+    )
+    (tmp_path / "model.txt").write_text("weights")
+    python = _oldest()
+    assert python is not None
+    spec = ModelSpec(path=tmp_path / "model.txt", loader="mine:load")
+    with Worker(spec, place(tmp_path, python)) as worker:
+        worker.load()
+        assert worker.warm_up(most_s=0.2).calls > 0
+        assert len(worker.time_block(3, draw=1)) == 3
+        assert worker.memory().peak > 0
+        assert "3.8" in worker.environment()["python"]
+        assert worker.predict(worker.example(3), batch=2)["output"].tolist() == [[1.0, 2.0]] * 3
+        assert worker.evaluate("mine:measure") == {"rows": 1.0}
+
+
 def test_an_interpreter_that_is_too_old_is_named(tmp_path: Path) -> None:
     old = tmp_path / "python"  # says what `worker/__main__.py` says in such a one
     old.write_text(

@@ -141,7 +141,7 @@ def begin_on(draw: int) -> None:
         os.sched_setaffinity(0, allowed)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=None)  # `cache` came with Python 3.9
 def near(allowed: frozenset[int], nodes: str = "/sys/devices/system/node") -> list[int]:
     """Return those processors that lie as near to memory as the first of them: on its NUMA node.
 
