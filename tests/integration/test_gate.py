@@ -305,8 +305,8 @@ def test_a_column_of_text_that_the_model_does_not_take_is_told_where_to_leave_ou
     write(folder, {"net.txt": "1", "cml.yaml": policy, "dark.py": DARK, "test.csv": rows})
     step = gate(folder)
     assert step.code == 1
-    assert "holds no numbers" in step.report
-    assert "list those that the model takes in `features`" in step.report
+    assert "a row of its input is 2 numbers, and a row of the data has 3 columns: name, " in step.report
+    assert "Name the columns that it takes in `features` under `model` in cml.yaml" in step.report
     write(folder, {"cml.yaml": f"{policy}  features: [left, right]\n"})
     step = gate(folder)
     assert step.code == 0
