@@ -84,10 +84,11 @@ def families_for(given: Mapping[str, object], start: Path) -> tuple[str, ...]:
 
     :param start: where `working-directory` starts.
     """
-    modes = [part.strip() for part in re.split(r"[,\n]", str(given.get("mode", "")))]
-    project = start / str(given.get("working-directory") or ".").strip()
-    more = _of_registry(given, project) if REGISTRY_MODES.intersection(modes) else set()
-    return families_of(modes, project, _schemes(given), more)
+    asked = {name: str(value or "").strip() for name, value in given.items()}  # as the program trims them
+    modes = [part.strip() for part in re.split(r"[,\n]", asked.get("mode", ""))]
+    project = start / (asked.get("working-directory") or ".")
+    more = _of_registry(asked, project) if REGISTRY_MODES.intersection(modes) else set()
+    return families_of(modes, project, _schemes(asked), more)
 
 
 def families_of(
@@ -103,16 +104,15 @@ def families_of(
     return ("base", *sorted(families | {REMOTES[scheme] for scheme in used if scheme in REMOTES}))
 
 
-def _schemes(given: Mapping[str, object]) -> set[str]:
+def _schemes(asked: Mapping[str, str]) -> set[str]:
     """Return the kind of storage that pictures go to."""
-    scheme = str(given.get("assets") or "").partition("://")[0]
+    scheme = asked.get("assets", "").partition("://")[0]
     return {"azure" if scheme == "az" else scheme}
 
 
-def _of_registry(given: Mapping[str, object], project: Path) -> set[str]:
+def _of_registry(asked: Mapping[str, str], project: Path) -> set[str]:
     """Return the families of the registry that is asked; versions in Git may have their files in DVC."""
-    named = str(given.get("registry") or "").strip()
-    named = named or _registry(project / (str(given.get("config") or "").strip() or "cml.yaml"))
+    named = asked.get("registry") or _registry(project / (asked.get("config") or "cml.yaml"))
     if named in {"mlflow", "wandb"}:
         return {named}
     tracked = any((each / ".dvc").is_dir() for each in (project, *project.parents))

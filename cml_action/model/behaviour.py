@@ -43,6 +43,8 @@ _LARGE = 1e4
 #: A few flips are no reason to worry: half the predictions of random noise lie near a border.
 DEFAULT_FLIPS = Share(0.05)
 _TWO_DIMENSIONS = 2
+#: Faults that are an answer to one call: others may still be asked.
+_ANSWERED = frozenset({"bad-shape", "bad-table", "raised", "bad-output", "gpu-memory"})
 _ROWS_MEET = (
     "Batch normalisation may be in training mode, quantization may scale by the whole batch, or `squeeze` may"
     " drop a batch of one."
@@ -87,13 +89,7 @@ def _made(name: str, severity: str, check: Callable[[], tuple[bool | None, str, 
     try:
         holds, message, shown = check()
     except ModelFault as fault:
-        if fault.kind not in {
-            "bad-shape",
-            "bad-table",
-            "raised",
-            "bad-output",
-            "gpu-memory",
-        }:  # the process is gone
+        if fault.kind not in _ANSWERED:  # the process is gone, or what it returns is no answer
             raise
         holds, message, shown = (None if name == "batch" else False), f"{fault.what}", {}
     status: Status = (

@@ -207,6 +207,13 @@ def gate(models: Path, **inputs: str) -> Step:
     return run_step(models, {"mode": "gate", "python": str(PYTHON), **given}, limit_s=200)
 
 
+def gate_by(models: Path, loader: str, more: str = "", **inputs: str) -> Step:
+    """Gate what a loader of the module above makes; the policy is this, and more."""
+    policy = f"path: any.txt, loader: 'nets:{loader}', device: cuda{more}"
+    (models / f"{loader}.yaml").write_text(f"model: {{{policy}}}\n")
+    return gate(models, config=f"{loader}.yaml", **inputs)
+
+
 def statuses(step: Step) -> dict[str, str]:
     return {each["id"]: each["status"] for each in step.result["checks"]}
 
@@ -235,11 +242,8 @@ def test_a_model_beside_itself_passes_and_the_report_names_the_gpu_its_clocks_an
 def test_a_slower_model_fails(models: Path) -> None:
     for layers in ("20", "26"):
         (models / f"{layers}.txt").write_text(layers)
-    (models / "sizes.yaml").write_text(
-        "model: {path: 26.txt, loader: 'nets:by_size', device: cuda,"
-        " gates: [{measure: latency-p50, max-ratio: 1.10}]}\n"
-    )
-    step = gate(models, config="sizes.yaml", baseline="20.txt")
+    more = ", gates: [{measure: latency-p50, max-ratio: 1.10}]"
+    step = gate_by(models, "by_size", more, model="26.txt", baseline="20.txt")
     assert step.code == 1, step.log
     assert statuses(step)["model/latency-p50/max-ratio"] == "fail"
     assert 1.2 < next(each for each in step.result["checks"] if "max-ratio" in each["id"])["value"] < 1.4
@@ -315,20 +319,14 @@ def test_too_little_memory_of_the_gpu_is_named_and_is_no_unreadable_file(
 
 
 def test_a_batch_that_nobody_asked_for_and_the_gpu_cannot_hold_is_a_warning(models: Path) -> None:
-    (models / "large.yaml").write_text(
-        "model: {path: any.txt, loader: 'nets:large_from_eight_rows_on', device: cuda}\n"
-    )
-    step = gate(models, config="large.yaml")
+    step = gate_by(models, "large_from_eight_rows_on")
     assert step.code == 0, step.log
     assert statuses(step)["model/throughput"] == "warn"
     assert "The GPU's memory is not enough" in step.report
 
 
 def test_an_index_beyond_a_table_fails_the_gate_with_cudas_own_words(models: Path) -> None:
-    (models / "beyond.yaml").write_text(
-        "model: {path: any.txt, loader: 'nets:beyond_the_table', device: cuda}\n"
-    )
-    step = gate(models, config="beyond.yaml")
+    step = gate_by(models, "beyond_the_table")
     assert step.code == 1, step.log
     assert statuses(step)["model/runs"] == "fail"
     assert "device-side assert" in step.report

@@ -14,6 +14,7 @@ import pytest
 from cml_action.model.digest import digest
 from cml_action.model.verdict import read
 from tests.services.forked import forked_step
+from tests.services.models import DARK
 from tests.services.projects import Project, new_project, run, write
 from tests.services.user_python import bare_python, user_python
 
@@ -63,13 +64,6 @@ def test_the_model_is_there():
 
 def test_its_name():
     assert os.environ["MODEL_NAME"] == "good.skops"
-"""
-
-
-#: A guess that needs no library to be loaded.
-DARK = """
-def load(path):
-    return lambda rows: (rows.sum(axis=1) // 10).astype(int) % 10
 """
 
 
